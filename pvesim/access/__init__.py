@@ -1,0 +1,1 @@
+"""Users, groups, roles, tokens, realms and the access control list: `/access`."""

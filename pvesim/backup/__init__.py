@@ -1,0 +1,1 @@
+"""Backups: `/nodes/{node}/vzdump`, `/cluster/backup`."""

@@ -1,0 +1,224 @@
+"""Tasks as data: a timeline of steps that the virtual clock runs, never a thread.
+
+A task is what PVE calls a worker: it has a UPID, a log and an exit status. Its timeline is a tuple of steps; a step is
+due some seconds after the one before and brings log lines, an effect (a named function with plain arguments), or both.
+So tasks fork with their world, survive being saved, and run in no time when a test does not want to wait.
+
+Things that happen at a time without being a task (an HA round, a backup schedule) are timers with the same effects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pvesim.core.errors import ApiError
+from pvesim.core.log import log_event
+from pvesim.core.world import World
+
+NO_CONTENT = "no content"
+MISSING_LOG = "unable to open file - No such file or directory"
+INTERRUPTED = "received interrupt"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that a task does `after` so many seconds: log lines first, then the effect.
+
+    `effect` is a name in the registry (see `effect`), `arguments` plain data. A `warning` counts the lines as warnings.
+    """
+
+    after: float = 0.0
+    log: tuple[str, ...] = ()
+    effect: str = ""
+    arguments: tuple[Any, ...] = ()
+    warning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One worker, running or finished. Times are virtual seconds since the epoch; `user` is the user id without token."""
+
+    upid: str
+    order: int
+    node: str
+    pid: int
+    pstart: int
+    starttime: float
+    type: str
+    id: str
+    user: str
+    tokenid: str | None = None
+    steps: tuple[Step, ...] = ()
+    log: tuple[str, ...] = ()
+    endtime: float | None = None
+    exitstatus: str | None = None
+    warnings: int = 0
+    cleanup: Step | None = None
+
+    @property
+    def key(self) -> str:
+        return self.upid
+
+    @property
+    def running(self) -> bool:
+        return self.exitstatus is None
+
+    @property
+    def owner(self) -> str:
+        """The user as lists show it: `root@pam`, or `root@pam!name` for a token."""
+        return f"{self.user}!{self.tokenid}" if self.tokenid else self.user
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """Something due at a time. A timer named by a UPID runs that task's next step."""
+
+    name: str
+    due: float
+    order: int
+    effect: str = ""
+    arguments: tuple[Any, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return self.name
+
+
+Effect = Callable[..., Iterable[Step] | None]
+_EFFECTS: dict[str, Effect] = {}
+
+
+def effect(name: str) -> Callable[[Effect], Effect]:
+    """Register a function as the effect `name`.
+
+    It is called as `function(world, task, *arguments)` (`task` is None for a timer). It may return steps, which come
+    before the task's remaining ones, and may raise `Failure`, which ends the task with that text; what it had changed
+    is then undone.
+    """
+
+    def register(function: Effect) -> Effect:
+        if name in _EFFECTS:
+            raise ValueError(f"effect {name!r} is registered twice")
+        _EFFECTS[name] = function
+        return function
+
+    return register
+
+
+def start_task(
+    world: World,
+    node: str,
+    type: str,
+    id: str | int,
+    user: str,
+    steps: Iterable[Step],
+    *,
+    cleanup: Step | None = None,
+) -> str:
+    """Start a task and return its UPID, such as `UPID:pve1:0000029D:00050BDC:6B03BAE9:qmstart:100:root@pam:`.
+
+    `user` may name a token (`root@pam!name`). `cleanup` runs when the task ends, however it ends.
+    """
+    order = world.count("task")
+    pid = world.count(f"pid/{node}", 1 + world.random_int(2, 40), start=1000)
+    pstart = max(0, round((world.now - world.started) * 100)) + 500_000 + order
+    upid = f"UPID:{node}:{pid:08X}:{pstart:08X}:{int(world.now):08X}:{type}:{id}:{user}:"
+    userid, _, tokenid = user.partition("!")
+    task = Task(
+        upid, order, node, pid, pstart, world.now, type, str(id), userid, tokenid or None, tuple(steps), cleanup=cleanup
+    )
+    world.put(task)
+    log_event(world, node, user, "pvedaemon", f"starting task {upid}")
+    _schedule(world, task)
+    return upid
+
+
+def abort_task(world: World, upid: str) -> None:
+    """Stop a running task as an interrupt does; one that has finished stays as it is."""
+    task = world.get(Task, upid)
+    if task is not None and task.running:
+        _finish(world, task, INTERRUPTED)
+
+
+def running_tasks(world: World) -> list[Task]:
+    """The tasks that have not finished, oldest first."""
+    tasks = [world.get(Task, name) for name in world.rows(Timer)]
+    return sorted((task for task in tasks if task is not None), key=lambda task: task.order)
+
+
+def set_timer(world: World, name: str, due: float, effect: str, *arguments: Any) -> None:
+    """Run an effect at a time; a timer of the same name is replaced."""
+    world.put(Timer(name, due, world.count("timer"), effect, arguments))
+
+
+def next_due(world: World, upid: str | None = None) -> float | None:
+    """When the next thing is due, or the next step of one task; None when nothing is."""
+    if upid is not None:
+        timer = world.get(Timer, upid)
+        return timer.due if timer else None
+    timer = _next_timer(world)
+    return timer.due if timer else None
+
+
+def run_until(world: World, time: float) -> None:
+    """Run everything that is due up to `time`, each at its own time, and leave `world.now` there."""
+    while (timer := _next_timer(world)) is not None and timer.due <= time:
+        world.now = max(world.now, timer.due)
+        world.remove(Timer, timer.name)
+        task = world.get(Task, timer.name)
+        if task is not None:
+            _run_step(world, task)
+        else:
+            with world.transaction():
+                _EFFECTS[timer.effect](world, None, *timer.arguments)
+    world.now = max(world.now, time)
+
+
+def _next_timer(world: World) -> Timer | None:
+    timers = world.rows(Timer)
+    if not timers:
+        return None
+    return world.cached(
+        "next timer", (Timer,), lambda: min(timers.values(), key=lambda timer: (timer.due, timer.order))
+    )
+
+
+def _schedule(world: World, task: Task) -> None:
+    after = task.steps[0].after if task.steps else 0.0
+    world.put(Timer(task.upid, world.now + after, world.count("timer")))
+
+
+def _run_step(world: World, task: Task) -> None:
+    if not task.steps:
+        _finish(world, task, "OK")
+        return
+    step, rest = task.steps[0], task.steps[1:]
+    warnings = task.warnings + (len(step.log) if step.warning else 0)
+    task = replace(task, log=task.log + step.log, steps=rest, warnings=warnings)
+    world.put(task)
+    if step.effect:
+        try:
+            with world.transaction():
+                more = tuple(_EFFECTS[step.effect](world, task, *step.arguments) or ())
+        except ApiError as error:
+            _finish(world, world.get(Task, task.upid) or task, error.message)
+            return
+        task = replace(world.get(Task, task.upid) or task, steps=more + rest)
+        world.put(task)
+    if task.steps:
+        _schedule(world, task)
+    else:
+        _finish(world, task, "OK")
+
+
+def _finish(world: World, task: Task, status: str) -> None:
+    if status == "OK" and task.warnings:
+        status = f"WARNINGS: {task.warnings}"
+    last = f"TASK {status}" if status == "OK" or status.startswith("WARNINGS:") else f"TASK ERROR: {status}"
+    world.remove(Timer, task.upid)
+    world.put(replace(task, steps=(), log=(*task.log, last), endtime=world.now, exitstatus=status, cleanup=None))
+    if task.cleanup is not None:
+        _EFFECTS[task.cleanup.effect](world, task, *task.cleanup.arguments)
+    log_event(world, task.node, task.owner, "pvedaemon", f"end task {task.upid} {status}", error=status != "OK")

@@ -1,0 +1,286 @@
+"""The simulator: one world, its clock, and the way a request takes through it, in PVE's own order.
+
+    read the request → who asks (401) → which method (501) → privileges (403) → is the node there (500, 595)
+    → parameters (400) → quorum → the handler, inside one transaction → the answer
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from pvesim import areas
+from pvesim.access.login import REFUSAL_DELAY, identify, set_password
+from pvesim.access.rules import ROOT, Identity, groups_of, has_privileges
+from pvesim.cluster.rules import is_quorate
+from pvesim.contract.permissions import evaluate
+from pvesim.contract.schema import Contract, Method
+from pvesim.contract.verify import verify
+from pvesim.core.clock import Clock, Mode
+from pvesim.core.errors import ApiError, Failure, Forbidden, NodeUnreachable, NoSuchMethod, NotModelled, Unauthorized
+from pvesim.core.world import World
+from pvesim.indexes import index_of
+from pvesim.nodes.records import Node
+from pvesim.routing import Answer, Call, handler_of
+from pvesim.wire import Refused, WireRequest, WireResponse, check_format, failure, read_parameters, read_path, success
+
+if TYPE_CHECKING:
+    from proxmoxer import ProxmoxAPI
+
+KEPT_REQUESTS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRecord:
+    """One line of the request log: when (virtual time), what, by whom (None before login), and the answer's status."""
+
+    time: float
+    verb: str
+    path: str
+    user: str | None
+    status: int
+    reason: str
+
+
+class Subject:
+    """What the permission rules of the contract ask about who asks."""
+
+    __slots__ = ("identity", "is_root", "userid", "world")
+
+    def __init__(self, world: World, identity: Identity) -> None:
+        self.world = world
+        self.identity = identity
+        self.userid = identity.userid
+        self.is_root = identity.is_root
+
+    def has(self, path: str, privileges: Any, any_of: bool) -> bool:
+        return has_privileges(self.world, self.identity, path, privileges, any_of)
+
+    def groups_of(self, userid: str) -> list[str]:
+        return groups_of(self.world, userid)
+
+
+class Simulator:
+    """A simulated PVE cluster.
+
+    `scenario` is a name (`"homelab"`), a path, a mapping, or a `World`; None is a single fresh node. `clock` and
+    `time_scale` are explained in `pvesim.core.clock`. `root_password` replaces the scenario's. The same scenario, seed
+    and requests give byte-identical answers except under a scaled clock. All methods may be called from any thread.
+
+    Raises `ScenarioError` when the scenario cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        scenario: Any = None,
+        *,
+        seed: int | None = None,
+        clock: Mode = "auto",
+        time_scale: float = 1.0,
+        root_password: str | None = None,
+        now: float | None = None,
+    ) -> None:
+        areas.load()
+        if isinstance(scenario, World):
+            world = scenario
+        else:
+            from pvesim.scenario import build_world
+
+            world = build_world(scenario, seed=seed, now=now)
+        if root_password is not None:
+            set_password(world, ROOT, root_password)
+        self.world = world
+        self.clock = Clock(world, clock, time_scale)
+        self.contract = Contract.load()
+        self.requests: deque[RequestRecord] = deque(maxlen=KEPT_REQUESTS)
+        self._lock = threading.RLock()
+        self._checkpoints: dict[str, World] = {}
+        self._initial = world.fork()
+
+    # -- requests --------------------------------------------------------------------------------------------------
+
+    def handle(self, request: WireRequest) -> WireResponse:
+        """Answer a request as it came over the wire, with status, reason, headers and body as PVE sends them."""
+        user: str | None = None
+        try:
+            format, path = read_path(request)
+            with self._lock:
+                self.clock.tick()
+                identity = self._authenticate(request, path)
+                user = identity.name if identity else None
+                check_format(format, path)
+                given = read_parameters(request, path)
+                response = self._answer(format, request.method, path, given, identity)
+        except Refused as refused:
+            response = refused.response
+        except ApiError as error:
+            response = failure(format, error)
+        self.requests.append(
+            RequestRecord(self.world.now, request.method, request.path, user, response.status, response.reason)
+        )
+        return response
+
+    def request(
+        self, verb: str, path: str, params: Mapping[str, Any] | None = None, *, user: str = ROOT
+    ) -> Any:
+        """The `data` of a request made in the name of `user` (`root@pam` or `root@pam!token`), with no login.
+
+        Raises the `ApiError` that a client would see.
+        """
+        userid, _, tokenid = user.partition("!")
+        with self._lock:
+            self.clock.tick()
+            return self._dispatch(verb, path, dict(params or {}), Identity(userid, tokenid or None)).data
+
+    def _authenticate(self, request: WireRequest, path: str) -> Identity | None:
+        try:
+            identity = identify(self.world, request.headers, request.method)
+        except Unauthorized:
+            if self._open_to_all(request.method, path):
+                return None
+            raise
+        if identity is None and not self._open_to_all(request.method, path):
+            raise Unauthorized("No ticket", delay=REFUSAL_DELAY)
+        return identity
+
+    def _open_to_all(self, verb: str, path: str) -> bool:
+        found = self.contract.find(verb, _parts(path))
+        return found is not None and found[0].world
+
+    def _answer(
+        self, format: str, verb: str, path: str, given: dict[str, Any], identity: Identity | None
+    ) -> WireResponse:
+        try:
+            answer = self._dispatch(verb, path, given, identity or Identity(""))
+        except ApiError as error:
+            return failure(format, error)
+        if answer.raw is not None:
+            content, content_type = answer.raw
+            return WireResponse(200, headers=(("Content-Type", content_type),), body=content)
+        return success(format, answer.data, answer.beside)
+
+    def _dispatch(self, verb: str, path: str, given: dict[str, Any], identity: Identity) -> Answer:
+        parts = _parts(path)
+        found = self.contract.find(verb, parts)
+        if found is None:
+            raise NoSuchMethod(f"Method '{verb} /{'/'.join(parts)}' not implemented")
+        method, places = found
+        given.update(places)
+        self._permit(method, given, identity)
+        node = self._node_for(method, places)
+        params = verify(method, given)
+        if verb != "GET" and method.protected and not method.world and not is_quorate(self.world):
+            raise Failure("cluster not ready - no quorum?")
+        call = Call(self.world, method, identity, node, self.local_node, params, given)
+        handler = handler_of(verb, method.path)
+        if handler is None:
+            return self._unhandled(call)
+        with self.world.transaction():
+            result = handler(call)
+        answer = result if isinstance(result, Answer) else Answer(result)
+        self._let_time_pass(call, answer)
+        return answer
+
+    def _permit(self, method: Method, given: Mapping[str, Any], identity: Identity) -> None:
+        if identity.tokenid and not method.allowtoken:
+            uri = method.path.format_map(given)
+            raise Forbidden(
+                f"Permission check failed (URI '{uri}' not available with API token, need proper ticket.\n)"
+            )
+        if not identity.is_root:
+            refusal = evaluate(method, given, Subject(self.world, identity))
+            if refusal is not None:
+                raise Forbidden(refusal)
+
+    def _node_for(self, method: Method, places: Mapping[str, str]) -> str:
+        name = places.get("node")
+        if name is None or name == "localhost":
+            return self.local_node
+        if method.proxyto:
+            node = self.world.get(Node, name)
+            if node is None:
+                raise Failure(
+                    f"hostname lookup '{name}' failed - failed to get address info for: {name}: Name or service not known"
+                )
+            if not node.online:
+                raise NodeUnreachable("No route to host")
+        return name
+
+    def _unhandled(self, call: Call) -> Answer:
+        children = index_of(self.contract, call.method)
+        if children is not None:
+            return Answer(children)
+        raise NotModelled(f"{call.method.verb} {call.method.path} is not modelled by pvesim")
+
+    def _let_time_pass(self, call: Call, answer: Answer) -> None:
+        if isinstance(answer.data, str) and answer.data.startswith("UPID:"):
+            self.clock.started(answer.data)
+        if call.watched is not None:
+            self.clock.polled(call.watched)
+
+    @property
+    def local_node(self) -> str:
+        """The node that a client is connected to: the first one that is online."""
+        nodes = self.world.rows(Node)
+        return next((name for name, node in nodes.items() if node.online), next(iter(nodes), "localhost"))
+
+    # -- moments ---------------------------------------------------------------------------------------------------
+
+    def fork(self) -> Simulator:
+        """An independent simulator that goes on from this moment."""
+        with self._lock:
+            other = Simulator(self.world.fork(), clock=self.clock.mode, time_scale=self.clock.scale)
+            other._initial = self._initial
+            return other
+
+    def checkpoint(self, name: str) -> None:
+        """Keep this moment under a name; a moment of the same name is replaced."""
+        with self._lock:
+            self._checkpoints[name] = self.world.fork()
+
+    def restore(self, name: str) -> None:
+        """Go back to a checkpoint. Raises `KeyError` when there is none of that name."""
+        with self._lock:
+            self._replace(self._checkpoints[name])
+
+    def reset(self) -> None:
+        """Go back to the scenario's beginning."""
+        with self._lock:
+            self._replace(self._initial)
+            self.requests.clear()
+
+    @property
+    def checkpoints(self) -> list[str]:
+        """The names of the checkpoints, oldest first."""
+        return list(self._checkpoints)
+
+    def _replace(self, moment: World) -> None:
+        self.world = moment.fork()
+        self.clock.attach(self.world)
+
+    # -- clients ---------------------------------------------------------------------------------------------------
+
+    def connect(self, user: str = ROOT, **credentials: Any) -> ProxmoxAPI:
+        """An unmodified `proxmoxer.ProxmoxAPI` on this world, with no socket. See `pvesim.serve.inprocess.connect`."""
+        from pvesim.serve.inprocess import connect
+
+        return connect(self, user, **credentials)
+
+    def summary(self) -> dict[str, Any]:
+        """What there is: virtual time, clock, record counts by table, checkpoints."""
+        with self._lock:
+            return {
+                "now": self.world.now,
+                "clock": {"mode": self.clock.mode, "scale": self.clock.scale},
+                "records": self.world.size(),
+                "checkpoints": self.checkpoints,
+            }
+
+
+def _parts(path: str) -> list[str]:
+    parts = path.split("/")
+    return [unquote(part) if "%" in part else part for part in parts if part]

@@ -1,0 +1,1 @@
+"""Firewall rules and options of cluster, node and guest."""

@@ -1,0 +1,1 @@
+"""Nodes: status, time, services, network, tasks: `/nodes/{node}`."""

@@ -1,0 +1,94 @@
+"""Records of the nodes area. Sizes are bytes, times seconds since the epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+GIB = 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """What a node is made of, and what of it the system itself uses."""
+
+    cores: int = 8  # in all sockets, as `cpuinfo.cores * sockets`; threads are `cpus`
+    cpus: int = 16
+    sockets: int = 1
+    cpu_model: str = "AMD EPYC 7302P 16-Core Processor"
+    cpu_vendor: str = "AuthenticAMD"
+    cpu_family: str = "23"
+    cpu_flags: str = "fpu vme sse sse2"
+    mhz: str = "2994.374"
+    memory: int = 64 * GIB
+    memory_used: int = 2 * GIB  # without guests
+    swap: int = 8 * GIB
+    root_size: int = 96 * GIB
+    root_used: int = 8 * GIB
+    boot_mode: str = "efi"
+    load: float = 0.02  # share of all CPUs that the system itself uses
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node. `started` is when it booted; `online` whether it answers; `dns` and `config` as their GETs show them."""
+
+    name: str
+    nodeid: int = 0
+    ip: str = "10.10.10.11"
+    online: bool = True
+    started: float = 0.0
+    hardware: Hardware = field(default_factory=Hardware)
+    timezone: str = "UTC"
+    dns: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    hosts: str = ""
+    config: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+
+    @property
+    def key(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A system service of a node, in systemd's words."""
+
+    node: str
+    name: str
+    description: str
+    state: str = "running"  # "running" | "dead" | "exited"
+    unit_state: str = "enabled"  # "enabled" | "disabled" | "static" | "not-found" | "masked"
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.node, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """A network interface of a node: `options` as `/etc/network/interfaces` has them, in PVE's names."""
+
+    node: str
+    iface: str
+    type: str
+    options: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    active: bool = True
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.node, self.iface)
+
+
+@dataclass(frozen=True, slots=True)
+class PendingNetwork:
+    """A node's network configuration as it will be after apply: present only while it differs from what is active."""
+
+    node: str
+    interfaces: tuple[Interface, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return self.node

@@ -1,0 +1,1 @@
+"""Virtual machines: `/nodes/{node}/qemu`."""
