@@ -1,0 +1,181 @@
+"""The shapes that tools return: structured data, and the same facts as compact text.
+
+A result is a pydantic model. What a client gets of it twice: `structured()`, without empty fields, for programs and
+clients that show structured content; `text()`, one line per fact and one table per list, for those that show text.
+Figures are PVE's own units in the structured form; the text shows them as people read them.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from proxmox_mcp.errors import InvalidArgument
+
+Detail = Literal["concise", "full"]
+
+
+class Shown:
+    """Marks a field with how its value is written in text."""
+
+    def __init__(self, write: Callable[[Any], str]) -> None:
+        self.write = write
+
+
+def _bytes(value: float) -> str:
+    size = float(value)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if abs(size) < 1024:
+            return f"{size:.4g} {unit}"
+        size /= 1024
+    return f"{size:.4g} PiB"
+
+
+def _seconds(value: float) -> str:
+    minutes, seconds = divmod(int(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [f"{count}{unit}" for count, unit in ((days, "d"), (hours, "h"), (minutes, "m"), (seconds, "s")) if count]
+    return "".join(parts[:2]) or "0s"
+
+
+def _moment(value: float) -> str:
+    return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+Bytes = Annotated[int, Shown(_bytes)]
+"""A size in bytes; text: `1.5 GiB`."""
+Share = Annotated[float, Shown(lambda value: f"{value * 100:.1f}%")]
+"""A share of one, such as the load of a CPU; text: `12.5%`."""
+Seconds = Annotated[int, Shown(_seconds)]
+"""A length of time in seconds; text: `1h32m`."""
+Moment = Annotated[int, Shown(_moment)]
+"""Seconds since 1970, UTC; text: `2026-11-23T05:40:00Z`."""
+
+
+class Result(BaseModel):
+    """What a tool returns. Fields that are `None` are left out everywhere."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    def structured(self) -> dict[str, Any]:
+        """The facts as JSON values, without the empty ones."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+    def text(self) -> str:
+        """The facts as compact text: `name: value` lines, then a table per list of records, tabs between columns."""
+        lines: list[str] = []
+        tables: list[str] = []
+        for name, value in self._facts():
+            if isinstance(value, Result):
+                lines.extend(f"{name}.{line}" for line in value.text().splitlines())
+            elif isinstance(value, Sequence) and not isinstance(value, str) and value and isinstance(value[0], Result):
+                tables.append(f"{name}:\n{table(value)}")
+            elif isinstance(value, Sequence) and not isinstance(value, str) and name.endswith(("log", "log_tail")):
+                tables.append("\n".join([f"{name}:", *(f"  {line}" for line in value)]))
+            else:
+                lines.append(f"{name}: {_plain(value)}")
+        return "\n".join([*lines, *tables])
+
+    def _facts(self) -> Iterable[tuple[str, Any]]:
+        """Name and value of every field that is not empty; marked values are already text."""
+        for name, info in type(self).model_fields.items():
+            value = getattr(self, name)
+            if value is None:
+                continue
+            shown = next((mark for mark in info.metadata if isinstance(mark, Shown)), None) or _optional_mark(info)
+            yield name, shown.write(value) if shown is not None else value
+
+
+def _optional_mark(info: Any) -> Shown | None:
+    """The mark inside `Bytes | None`, which pydantic leaves on the member of the union."""
+    for member in getattr(info.annotation, "__args__", ()):
+        for mark in getattr(member, "__metadata__", ()):
+            if isinstance(mark, Shown):
+                return mark
+    return None
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list | tuple) and all(isinstance(item, str | int) for item in value):
+        return ", ".join(str(item) for item in value) or "none"
+    if isinstance(value, dict | list | tuple):
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
+    return str(value)
+
+
+def table(rows: Sequence[Result]) -> str:
+    """Records as lines with tabs between columns, below a line of column names; columns empty in all are left out."""
+    cells = [{name: _plain(value) for name, value in row._facts()} for row in rows]
+    used = {name for row in cells for name in row}
+    columns = list(dict.fromkeys(name for row in rows for name in type(row).model_fields if name in used))
+    lines = ["\t".join(columns)]
+    lines.extend("\t".join(" ".join(row.get(name, "-").split()) or "-" for name in columns) for row in cells)
+    return "\n".join(lines)
+
+
+class Page(Result):
+    """A part of a list. A subclass adds the list itself, under its own name."""
+
+    total: int
+    """How many match the filters."""
+    next_cursor: str | None = None
+    """Give it as `cursor` to get what follows; left out when this is the end."""
+
+
+_CURSOR = "after:"
+
+
+Item = TypeVar("Item")
+
+
+def paginate(
+    items: Iterable[Item], key: Callable[[Item], Any], limit: int, cursor: str | None
+) -> tuple[list[Item], int, str | None]:
+    """Cut a page out of a list.
+
+    A cursor names the last item seen, not a position, so that items which come or go between two calls shift nothing.
+
+    Args:
+        items: all that match.
+        key: what orders them: text, a number, or a tuple of these; no two items share one.
+        limit: how many at most.
+        cursor: from the page before; `None` starts.
+
+    Returns:
+        The page, how many there are in all, and the cursor of the next page, if there is one.
+
+    Raises:
+        InvalidArgument: the cursor is not one that was given out for this list.
+    """
+    ordered = sorted(items, key=key)
+    rest = ordered
+    if cursor is not None:
+        after = _read_cursor(cursor)
+        try:
+            rest = [item for item in ordered if key(item) > after]
+        except TypeError:
+            raise _bad_cursor(cursor) from None
+    page = rest[:limit]
+    more = len(rest) > limit
+    return page, len(ordered), _CURSOR + json.dumps(key(page[-1]), separators=(",", ":")) if more else None
+
+
+def _read_cursor(cursor: str) -> Any:
+    try:
+        key = json.loads(cursor.removeprefix(_CURSOR))
+    except ValueError:
+        raise _bad_cursor(cursor) from None
+    return tuple(key) if isinstance(key, list) else key
+
+
+def _bad_cursor(cursor: str) -> InvalidArgument:
+    return InvalidArgument(
+        f"cursor {cursor!r} is not one of this list.", "Give next_cursor of the page before, or none."
+    )

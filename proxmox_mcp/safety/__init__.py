@@ -1,0 +1,1 @@
+"""What keeps an assistant from doing or telling what it must not."""

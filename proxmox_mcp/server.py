@@ -1,0 +1,177 @@
+"""The MCP server: the only place that knows the whole."""
+
+import gc
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+from mcp.server import CacheHint, MCPServer
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
+from mcp.types import CallToolResult, InputRequiredResult
+from pydantic import ValidationError
+
+from proxmox_mcp import __version__
+from proxmox_mcp.errors import ProxmoxError, UnknownGuest
+from proxmox_mcp.locate import Guests
+from proxmox_mcp.pve import Pve
+from proxmox_mcp.safety.redact import RedactingFilter, redactor
+from proxmox_mcp.settings import Settings
+from proxmox_mcp.tasks import Tasks
+from proxmox_mcp.tooling import Call, Declaration, allowed, argument_errors, build_tool
+from proxmox_mcp.tools import TOOLSETS
+
+logger = logging.getLogger(__name__)
+
+_ACCESS_TEXT = {
+    "read": "Access level: read. There are only tools that look; nothing can be changed.",
+    "operate": "Access level: operate. Guests can be started and stopped; configuration and data cannot be changed.",
+    "admin": "Access level: admin. Configuration and data can be changed.",
+}
+
+
+def instructions(settings: Settings) -> str:
+    """What a model reads about the server as a whole; clients cut it at 2,048 characters."""
+    return (
+        "Runs a Proxmox VE cluster. Guests are VMs (qemu) and containers (lxc), named by a cluster-wide vmid; begin "
+        "with get_vms, get_lxc_containers or get_nodes. Leave node out where a vmid is given: it is found. Lists take "
+        "filters, limit and cursor; answers are concise unless detail is full. Long work is a task with a UPID: give "
+        "wait_seconds to wait for its end, or follow it with wait_for_task. Sizes are bytes, cpu is a share of one, "
+        "times are seconds. " + _ACCESS_TEXT[settings.access]
+    )
+
+
+class ProxmoxServer(MCPServer[None]):
+    """An MCP server whose tools work on one cluster.
+
+    Attributes:
+        declarations: the tools there are, by name.
+        pve: the cluster.
+    """
+
+    def __init__(self, settings: Settings, pve: Pve) -> None:
+        self.proxmox = settings
+        self.pve = pve
+        self._guests = Guests(pve)
+        self._tasks = Tasks(pve)
+        self.declarations: dict[str, Declaration] = {
+            declaration.name: declaration for declaration in allowed(TOOLSETS, settings.access)
+        }
+        super().__init__(
+            "proxmox",
+            title="Proxmox VE",
+            version=__version__,
+            instructions=instructions(settings),
+            tools=[build_tool(declaration, self._call) for declaration in self.declarations.values()],
+            lifespan=_lifespan,
+            log_level=settings.log_level,
+            # The list is fixed when the server starts, so a client may keep it.
+            cache_hints={"tools/list": CacheHint(ttl_ms=3_600_000, scope="private")},
+        )
+
+    def _call(self, ctx: Context[Any, Any]) -> Call:
+        """What a call of a tool works with."""
+
+        async def report(progress: float, total: float | None, text: str) -> None:
+            await ctx.report_progress(progress, total, redactor.text(text))
+
+        return Call(self.pve, self._guests, self._tasks, self.proxmox, report)
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[None, Any] | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        """Call a tool.
+
+        Raises:
+            ToolError: with a text that a model can act on: ours, without the SDK's prefix and without secrets.
+        """
+        try:
+            return await super().call_tool(name, arguments, context)
+        except ToolError as error:
+            raise ToolError(redactor.text(await self._advice(name, error))) from None
+
+    async def _advice(self, name: str, error: ToolError) -> str:
+        cause = error.__cause__
+        if isinstance(cause, UnknownGuest):
+            return str(await self._guests.explain(cause))
+        if isinstance(cause, ProxmoxError):
+            return str(cause)
+        if isinstance(error, UnexpectedToolError):
+            logger.error("Tool %s failed inside the server", name, exc_info=cause)
+            return f"{name} failed inside the server, which is a fault of the server's own; its log says more."
+        if isinstance(cause, ValidationError):
+            declaration = self.declarations[name]
+            known = list(declaration.function.__annotations__)[1:]
+            return argument_errors(cause, name, [argument for argument in known if argument != "return"])
+        if name not in self.declarations:
+            return self._no_tool(name)
+        return str(cause or error)
+
+    def _no_tool(self, name: str) -> str:
+        declared = next((tool for toolset in TOOLSETS for tool in toolset.declarations if tool.name == name), None)
+        if declared is None:
+            return f"There is no tool {name}. The list of tools names those there are."
+        return (
+            f"{name} is not available at access level {self.proxmox.access}: its risk is {declared.risk}. "
+            "The operator can raise PROXMOX_ACCESS."
+        )
+
+
+@asynccontextmanager
+async def _lifespan(server: MCPServer[None]) -> AsyncIterator[None]:
+    """Nothing is opened at start: a PVE out of reach is reported by the first call, not by a dead server."""
+    try:
+        yield None
+    finally:
+        if isinstance(server, ProxmoxServer):
+            await server.pve.aclose()
+
+
+def build_server(settings: Settings, pve: Pve | None = None) -> ProxmoxServer:
+    """The server for these settings.
+
+    Args:
+        settings: see `load_settings`.
+        pve: the cluster, in place of the one that the settings name.
+    """
+    redactor.learn(*settings.secrets())
+    return ProxmoxServer(settings, pve or Pve(settings))
+
+
+def configure_logging(settings: Settings) -> None:
+    """Log to standard error, without secrets. Called before the server is built, or the SDK does it its own way."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.addFilter(RedactingFilter(redactor))
+    logging.basicConfig(level=settings.log_level, handlers=[handler])
+
+
+def serve_stdio(server: ProxmoxServer) -> None:
+    """Serve on standard input and output until the input ends, or a signal comes."""
+    # What start-up made lives as long as the process: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    anyio.run(_serve_until_signal, server)
+
+
+async def _serve_until_signal(server: ProxmoxServer) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(_end_on_signal)
+        await server.run_stdio_async()
+        group.cancel_scope.cancel()
+
+
+async def _end_on_signal() -> None:
+    """End the process at once: the SDK reads standard input in a thread that nothing can wake.
+
+    A request to PVE that is under way is PVE's to finish; there is nothing of ours to save.
+    """
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            logging.shutdown()
+            os._exit(0)

@@ -1,0 +1,252 @@
+"""How a tool is declared, and what is made of the declaration.
+
+    lifecycle = Toolset("lifecycle", "Start and stop guests")
+
+    @lifecycle.tool(risk=Risk.OPERATE, title="Start a VM")
+    async def start_vm(call: Call, vmid: Vmid, node: NodeName | None = None) -> TaskResult:
+        "Start a VM. Ends at once; follow the task with wait_for_task."
+        guest = await call.guests.find(vmid, node, "qemu", check=True)
+        return await call.tasks.follow(await call.pve.post(f"{guest.path}/status/start"), 0)
+
+A tool is a plain coroutine function. Its first parameter is the `Call`; the model sees the others, and the docstring.
+It returns a `Result` and raises a `ProxmoxError` for what it foresees. So a test, or a rehearsal on a copy of the
+cluster, calls it with a `Call` of its own.
+"""
+
+import difflib
+import inspect
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, Any, TypeVar
+
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
+from mcp.types import CallToolResult, TextContent, ToolAnnotations
+from pydantic import ConfigDict, Field, ValidationError, create_model
+
+from proxmox_mcp.locate import Guests
+from proxmox_mcp.pve import Pve
+from proxmox_mcp.results import Result
+from proxmox_mcp.settings import Access, Settings
+from proxmox_mcp.tasks import Report, Tasks
+
+Vmid = Annotated[int, Field(ge=100, le=999_999_999, description="Guest id")]
+NodeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$", description="Node name")]
+StorageName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9._-]*[A-Za-z0-9]$", description="Storage name")]
+UpidText = Annotated[str, Field(max_length=512, description="Task id, as a tool that started a task returned it")]
+Limit = Annotated[int, Field(ge=1, le=500, description="How many at most")]
+Cursor = Annotated[str, Field(max_length=512, description="next_cursor of the page before")]
+WaitSeconds = Annotated[int, Field(ge=0, le=3600, description="Wait so long for the task's end; 0: only start it")]
+
+
+class Risk(StrEnum):
+    """What a tool may do to the cluster."""
+
+    READ = "read"
+    """Nothing: it looks."""
+    OPERATE = "operate"
+    """Change what runs, not what is configured or stored."""
+    CHANGE = "change"
+    """Change what is configured or stored; nothing is lost."""
+    DESTROY = "destroy"
+    """Data or configuration may be lost for good."""
+
+
+ALLOWED: dict[Access, frozenset[Risk]] = {
+    "read": frozenset({Risk.READ}),
+    "operate": frozenset({Risk.READ, Risk.OPERATE}),
+    "admin": frozenset(Risk),
+}
+"""The risks that an access level allows."""
+
+
+async def _report_nothing(progress: float, total: float | None, text: str) -> None:
+    """For callers without a client that wants to know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What one call of a tool works with.
+
+    Attributes:
+        pve: the cluster.
+        guests: finds guests by id.
+        tasks: follows tasks.
+        settings: the server's.
+        report: tells the client how far the call is; may be called always.
+    """
+
+    pve: Pve
+    guests: Guests
+    tasks: Tasks
+    settings: Settings
+    report: Report = _report_nothing
+
+
+ToolFunction = Callable[..., Awaitable[Result]]
+F = TypeVar("F", bound=ToolFunction)
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """A tool as it was declared."""
+
+    function: ToolFunction
+    toolset: str
+    risk: Risk
+    title: str
+    destructive: bool
+    idempotent: bool
+
+    @property
+    def name(self) -> str:
+        """The name that a model calls it by."""
+        return self.function.__name__
+
+    @property
+    def description(self) -> str:
+        """What a model reads about it."""
+        return inspect.cleandoc(self.function.__doc__ or "")
+
+    @property
+    def annotations(self) -> ToolAnnotations:
+        """The hints that a client shows or decides by."""
+        return ToolAnnotations(
+            title=self.title,
+            read_only_hint=self.risk is Risk.READ,
+            destructive_hint=self.destructive,
+            idempotent_hint=self.idempotent,
+            open_world_hint=False,
+        )
+
+
+@dataclass(slots=True)
+class Toolset:
+    """A group of tools that belong together: one module of `tools/`."""
+
+    name: str
+    purpose: str
+    declarations: list[Declaration] = field(default_factory=list)
+
+    def tool(
+        self, *, risk: Risk, title: str, destructive: bool | None = None, idempotent: bool | None = None
+    ) -> Callable[[F], F]:
+        """Declare a tool; the function stays what it is.
+
+        Args:
+            risk: decides on which access levels the tool exists.
+            title: a few words for people.
+            destructive: something may be lost; by default what the risk says.
+            idempotent: a second call changes nothing more; by default so for reads alone.
+        """
+
+        def declare(function: F) -> F:
+            self.declarations.append(
+                Declaration(
+                    function=function,
+                    toolset=self.name,
+                    risk=risk,
+                    title=title,
+                    destructive=risk is Risk.DESTROY if destructive is None else destructive,
+                    idempotent=risk is Risk.READ if idempotent is None else idempotent,
+                )
+            )
+            return function
+
+        return declare
+
+
+def allowed(toolsets: Iterable[Toolset], access: Access) -> list[Declaration]:
+    """The tools that exist on an access level, in the order of their declaration."""
+    return [tool for toolset in toolsets for tool in toolset.declarations if tool.risk in ALLOWED[access]]
+
+
+MakeCall = Callable[[Context[Any, Any]], Call]
+
+
+def build_tool(declaration: Declaration, make_call: MakeCall) -> Tool:
+    """The SDK's tool for a declaration: strict arguments, slim schemas, structured result and compact text.
+
+    Args:
+        declaration: the tool.
+        make_call: makes what a call works with from the SDK's context.
+    """
+    signature = inspect.signature(declaration.function, eval_str=True)
+    output = signature.return_annotation
+    fields: dict[str, Any] = {
+        parameter.name: (parameter.annotation, ... if parameter.default is parameter.empty else parameter.default)
+        for parameter in list(signature.parameters.values())[1:]
+    }
+    arguments = create_model(f"{declaration.name}_arguments", __base__=_StrictArguments, **fields)
+
+    async def run(ctx: Context[Any, Any], **given: Any) -> CallToolResult:
+        result = await declaration.function(make_call(ctx), **given)
+        return CallToolResult(
+            content=[TextContent(type="text", text=result.text())], structured_content=result.structured()
+        )
+
+    return Tool(
+        fn=run,
+        name=declaration.name,
+        title=declaration.title,
+        description=declaration.description,
+        parameters=slim(arguments.model_json_schema(by_alias=True)),
+        fn_metadata=FuncMetadata(
+            arg_model=arguments, output_model=output, output_schema=slim(output.model_json_schema())
+        ),
+        is_async=True,
+        context_kwarg="ctx",
+        annotations=declaration.annotations,
+    )
+
+
+class _StrictArguments(ArgModelBase):
+    """Arguments of a tool: one that it does not know is refused, for it was meant to do something."""
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+
+# Keys whose values are maps from names of the author's own choice to schemas.
+_MAPS = frozenset({"properties", "$defs", "patternProperties"})
+
+
+def slim(schema: Any) -> Any:
+    """A JSON Schema without what says nothing to a model: generated titles, and that a field may be null.
+
+    A field that may be left out is not in `required`; results leave empty fields out, and no argument has to be null.
+    """
+    if isinstance(schema, list):
+        return [slim(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {
+        key: {name: slim(part) for name, part in value.items()} if key in _MAPS else slim(value)
+        for key, value in schema.items()
+        if not (key == "title" and isinstance(value, str)) and not (key == "default" and value is None)
+    }
+    choices = kept.get("anyOf")
+    if isinstance(choices, list) and {"type": "null"} in choices:
+        rest = [choice for choice in choices if choice != {"type": "null"}]
+        del kept["anyOf"]
+        kept = {**rest[0], **kept} if len(rest) == 1 else {**kept, "anyOf": rest}
+    return kept
+
+
+def argument_errors(error: ValidationError, tool: str, known: Iterable[str]) -> str:
+    """What is wrong with the arguments of a call: one line, without the values that were given."""
+    names = list(known)
+    problems = []
+    for problem in error.errors(include_url=False, include_input=False, include_context=False):
+        where = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(where, names, n=1)
+            problems.append(f"{where}: no such argument" + (f", did you mean {near[0]}?" if near else ""))
+        elif problem["type"] == "missing":
+            problems.append(f"{where}: is required")
+        else:
+            text = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+            problems.append(f"{where}: {text}")
+    takes = f"It takes: {', '.join(names)}." if names else "It takes no arguments."
+    return f"Bad arguments for {tool}: {'; '.join(problems)}. {takes}"
