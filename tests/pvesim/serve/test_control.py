@@ -122,7 +122,7 @@ def test_what_the_simulator_refuses_is_told(client: httpx.Client, steered: Steer
     def refuse(_name: str) -> None:
         raise SimError("this cannot be kept")
 
-    steered.checkpoint = refuse  # type: ignore[method-assign]
+    steered.checkpoint = refuse  # type: ignore[assignment]
     answer = client.post("/checkpoints", json={"name": "a"})
     assert (answer.status_code, answer.json()) == (409, {"error": "this cannot be kept"})
 

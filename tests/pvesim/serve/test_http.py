@@ -222,7 +222,7 @@ def test_a_defect_in_one_answer_is_one_clear_500(
     def fail(_request: object) -> WireResponse:
         raise RuntimeError("secret detail")
 
-    engine.answer = fail  # type: ignore[assignment]
+    engine.answer = fail
     server = serve()
     with caplog.at_level(logging.ERROR):
         answer = httpx.get(server.url + "/api2/json/x")

@@ -139,7 +139,7 @@ def test_stopping_does_not_wait_for_a_slow_answer(serve: Serve, engine: StandIn)
         reached.set()
         return WireResponse(401, "No ticket", delay=3600.0)
 
-    engine.answer = slow  # type: ignore[assignment]
+    engine.answer = slow
     engine.clock.mode = "scaled"
     server = serve()
     with socket.create_connection((server.host, server.port), timeout=20) as client:
