@@ -1,7 +1,7 @@
 """The simulator: one world, its clock, and the way a request takes through it, in PVE's own order.
 
-    read the request → who asks (401) → which method (501) → privileges (403) → is the node there (500, 595)
-    → parameters (400) → quorum → the handler, inside one transaction → the answer
+read the request → who asks (401) → which method (501) → privileges (403) → is the node there (500, 595)
+→ parameters (400) → quorum → the handler, inside one transaction → the answer
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pvesim.contract.verify import verify
 from pvesim.core.clock import Clock, Mode
 from pvesim.core.errors import ApiError, Failure, Forbidden, NodeUnreachable, NoSuchMethod, NotModelled, Unauthorized
 from pvesim.core.world import World
-from pvesim.indexes import index_of
+from pvesim.indexes import TOP, index_of
 from pvesim.nodes.records import Node
 from pvesim.routing import Answer, Call, handler_of
 from pvesim.wire import Refused, WireRequest, WireResponse, check_format, failure, read_parameters, read_path, success
@@ -124,9 +124,7 @@ class Simulator:
         )
         return response
 
-    def request(
-        self, verb: str, path: str, params: Mapping[str, Any] | None = None, *, user: str = ROOT
-    ) -> Any:
+    def request(self, verb: str, path: str, params: Mapping[str, Any] | None = None, *, user: str = ROOT) -> Any:
         """The `data` of a request made in the name of `user` (`root@pam` or `root@pam!token`), with no login.
 
         Raises the `ApiError` that a client would see.
@@ -165,7 +163,7 @@ class Simulator:
 
     def _dispatch(self, verb: str, path: str, given: dict[str, Any], identity: Identity) -> Answer:
         parts = _parts(path)
-        found = self.contract.find(verb, parts)
+        found = self.contract.find(verb, parts) or ((TOP, {}) if verb == "GET" and not parts else None)
         if found is None:
             raise NoSuchMethod(f"Method '{verb} /{'/'.join(parts)}' not implemented")
         method, places = found
@@ -203,9 +201,8 @@ class Simulator:
         if method.proxyto:
             node = self.world.get(Node, name)
             if node is None:
-                raise Failure(
-                    f"hostname lookup '{name}' failed - failed to get address info for: {name}: Name or service not known"
-                )
+                reason = f"failed to get address info for: {name}: Name or service not known"
+                raise Failure(f"hostname lookup '{name}' failed - {reason}")
             if not node.online:
                 raise NodeUnreachable("No route to host")
         return name
@@ -225,6 +222,9 @@ class Simulator:
     @property
     def local_node(self) -> str:
         """The node that a client is connected to: the first one that is online."""
+        return self.world.cached("local node", (Node,), self._first_online)
+
+    def _first_online(self) -> str:
         nodes = self.world.rows(Node)
         return next((name for name, node in nodes.items() if node.online), next(iter(nodes), "localhost"))
 

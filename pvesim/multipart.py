@@ -17,7 +17,7 @@ class UploadedFile:
 
 
 def read_multipart(content_type: str, body: bytes) -> dict[str, Any]:
-    """The fields of a multipart body: text, or `UploadedFile` where a file name is given. An unreadable body has none."""
+    """The fields of a multipart body: text, or `UploadedFile` where a file name is given; none if it is unreadable."""
     _, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
     if not boundary:

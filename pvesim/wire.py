@@ -8,7 +8,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -34,7 +34,7 @@ class WireRequest:
     method: str
     path: str
     query: str = ""
-    headers: Mapping[str, str] = ()  # type: ignore[assignment]
+    headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     peer: str = "127.0.0.1"
 
@@ -96,7 +96,11 @@ def _read_body(request: WireRequest, path: str) -> Mapping[str, Any]:
         raise Refused(506, f"upload 'Content-Type '{content_type}' not implemented")
     if len(request.body) > FORM_LIMIT:
         raise Refused(501, "for data too large")
-    return _decode_json(request.body) if kind == "application/json" else decode_form(request.body.decode("utf-8", "replace"))
+    return (
+        _decode_json(request.body)
+        if kind == "application/json"
+        else decode_form(request.body.decode("utf-8", "replace"))
+    )
 
 
 def decode_form(text: str) -> dict[str, Any]:
@@ -158,9 +162,7 @@ def _plain(value: Any) -> Any:
 def success(format: str, data: Any, beside: Mapping[str, Any]) -> WireResponse:
     """A 200 with `data` and what stands beside it; empty values beside it are left out, as PVE does."""
     body: dict[str, Any] = {"data": data}
-    for name, value in beside.items():
-        if value:
-            body[name] = value
+    body.update({name: value for name, value in beside.items() if value})
     if format == "extjs":
         body["success"] = 1
     return _write(format, 200, "OK", body)
@@ -188,7 +190,7 @@ def failure(format: str, error: ApiError) -> WireResponse:
 def _write(format: str, status: int, reason: str, body: Mapping[str, Any], delay: float = 0.0) -> WireResponse:
     raw = to_json(body)
     if format == "html":
-        text = html.escape(raw.decode())
-        page = f"<!DOCTYPE html>\n<html lang=\"en\"><head><title>Proxmox VE API</title></head><body><pre>{text}</pre></body></html>\n"
+        head = '<!DOCTYPE html>\n<html lang="en"><head><title>Proxmox VE API</title></head>'
+        page = f"{head}<body><pre>{html.escape(raw.decode())}</pre></body></html>\n"
         return WireResponse(status, reason, (("Content-Type", "text/html;charset=UTF-8"),), page.encode(), delay)
     return WireResponse(status, reason, (("Content-Type", JSON_TYPE),), raw, delay)

@@ -133,7 +133,9 @@ def _pools_of(world: World, path: str) -> Iterator[str]:
         return
     kind, name = match.groups()
     for pool in world.rows(Pool).values():
-        if (kind == "vms" and name.isdigit() and int(name) in pool.vmids) or (kind == "storage" and name in pool.storages):
+        if (kind == "vms" and name.isdigit() and int(name) in pool.vmids) or (
+            kind == "storage" and name in pool.storages
+        ):
             yield pool.poolid
 
 

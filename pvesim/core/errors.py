@@ -38,7 +38,7 @@ class ApiError(SimError):
 
 
 class Unauthorized(ApiError):
-    """401. PVE answers these with the text in the reason phrase and no body, except for a failed login (`body=True`)."""
+    """401. PVE puts the text in the reason phrase and sends no body, except for a failed login (`body=True`)."""
 
     status = 401
 

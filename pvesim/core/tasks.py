@@ -38,7 +38,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One worker, running or finished. Times are virtual seconds since the epoch; `user` is the user id without token."""
+    """One worker, running or finished. Times are virtual seconds since the epoch; `user` is without the token."""
 
     upid: str
     order: int

@@ -1,0 +1,1 @@
+"""`/nodes/{node}/tasks`: list, status, log and stop of tasks."""
