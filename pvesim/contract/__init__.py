@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from pvesim.contract.answers import fits
 from pvesim.contract.formats import FormatError, split_list
+from pvesim.contract.methods import Contract, Method
 from pvesim.contract.permissions import Subject, evaluate
-from pvesim.contract.schema import Contract, Method, Schema
+from pvesim.contract.schema import Schema
 from pvesim.contract.verify import format_property_string, parse_property_string, verify
 
 __all__ = [

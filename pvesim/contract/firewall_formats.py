@@ -1,0 +1,86 @@
+"""Checks of the firewall's own formats: ports, protocols, ICMP types, connection helpers."""
+
+from __future__ import annotations
+
+import re
+
+from pvesim.contract.format_errors import Check, FormatError
+
+# Names from /etc/services and /etc/protocols are taken on their form: what a node knows of them is its own matter.
+_SERVICE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*|[0-9]+[A-Za-z][A-Za-z0-9+.\-]*", re.ASCII)
+_PORT = re.compile(r"\d+", re.ASCII)
+_HIGHEST_PORT = 65535
+
+_ICMP_V4 = (
+    "any echo-reply destination-unreachable network-unreachable host-unreachable protocol-unreachable "
+    "port-unreachable fragmentation-needed source-route-failed network-unknown host-unknown network-prohibited "
+    "host-prohibited TOS-network-unreachable TOS-host-unreachable communication-prohibited host-precedence-violation "
+    "precedence-cutoff source-quench redirect network-redirect host-redirect TOS-network-redirect TOS-host-redirect "
+    "echo-request router-advertisement router-solicitation time-exceeded ttl-zero-during-transit "
+    "ttl-zero-during-reassembly parameter-problem ip-header-bad required-option-missing timestamp-request "
+    "timestamp-reply address-mask-request address-mask-reply"
+)
+_ICMP_V6 = (
+    "destination-unreachable no-route communication-prohibited beyond-scope address-unreachable port-unreachable "
+    "failed-policy reject-route packet-too-big time-exceeded ttl-zero-during-transit ttl-zero-during-reassembly "
+    "parameter-problem bad-header unknown-header-type unknown-option echo-request echo-reply router-solicitation "
+    "router-advertisement neighbor-solicitation neighbour-solicitation neighbor-advertisement "
+    "neighbour-advertisement redirect"
+)
+_ICMP_TYPES = frozenset(f"{_ICMP_V4} {_ICMP_V6}".split())
+_HELPERS = frozenset(("amanda", "ftp", "irc", "netbios-ns", "pptp", "sane", "sip", "snmp", "tftp"))
+
+
+def _port_number(text: str) -> int:
+    number = int(text[:6])
+    if number > _HIGHEST_PORT:
+        raise FormatError(f"invalid port '{text}'")
+    return number
+
+
+def _ports(text: str) -> None:
+    """A port, a range `80:85`, a service name, or a list of them."""
+    if re.search(r"\s", text):
+        raise FormatError(f"invalid port '{text}'")
+    items = text.split(",")
+    if "" in items:
+        raise FormatError("extraneous commas in list")
+    for item in items:
+        first, colon, last = item.partition(":")
+        if not colon and _PORT.fullmatch(first):
+            _port_number(first)
+        elif colon and _PORT.fullmatch(first) and _PORT.fullmatch(last):
+            if _port_number(first) > _port_number(last):
+                raise FormatError(f"backwards range '{first}:{last}' not allowed, did you mean '{last}:{first}'?")
+        elif colon or _SERVICE.fullmatch(item) is None:
+            raise FormatError(f"invalid port '{item}'")
+
+
+def _protocol(text: str) -> None:
+    if _PORT.fullmatch(text):
+        if int(text[:4]) > 255:
+            raise FormatError(f"unknown protocol number '{text}'")
+    elif _SERVICE.fullmatch(text) is None:
+        raise FormatError(f"unknown protocol '{text}'")
+
+
+def _icmp_type(text: str) -> None:
+    if text in _ICMP_TYPES:
+        return
+    if _PORT.fullmatch(text) is None or int(text[:4]) > 255:
+        raise FormatError(f"unknown icmp-type '{text}'")
+
+
+def _helpers(text: str) -> None:
+    for name in text.replace(",", " ").replace(";", " ").split():
+        if name not in _HELPERS:
+            raise FormatError(f"unknown helper '{name}'")
+
+
+FIREWALL_FORMATS: dict[str, Check] = {
+    "pve-fw-conntrack-helper": _helpers,
+    "pve-fw-dport-spec": _ports,
+    "pve-fw-icmp-type-spec": _icmp_type,
+    "pve-fw-protocol-spec": _protocol,
+    "pve-fw-sport-spec": _ports,
+}
