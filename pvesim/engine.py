@@ -17,9 +17,7 @@ from pvesim import areas
 from pvesim.access.login import REFUSAL_DELAY, identify, set_password
 from pvesim.access.rules import ROOT, Identity, groups_of, has_privileges
 from pvesim.cluster.rules import is_quorate
-from pvesim.contract.permissions import evaluate
-from pvesim.contract.schema import Contract, Method
-from pvesim.contract.verify import verify
+from pvesim.contract import Contract, Method, evaluate, verify
 from pvesim.core.clock import Clock, Mode
 from pvesim.core.errors import ApiError, Failure, Forbidden, NodeUnreachable, NoSuchMethod, NotModelled, Unauthorized
 from pvesim.core.world import World
@@ -106,6 +104,7 @@ class Simulator:
     def handle(self, request: WireRequest) -> WireResponse:
         """Answer a request as it came over the wire, with status, reason, headers and body as PVE sends them."""
         user: str | None = None
+        format = "json"
         try:
             format, path = read_path(request)
             with self._lock:

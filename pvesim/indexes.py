@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pvesim.contract.schema import Contract, Method
+from pvesim.contract import Contract, Method
 
 # What a genuine node lists where that is not what the schema has below the path.
 _LISTED: dict[str, str] = {

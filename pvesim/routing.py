@@ -21,7 +21,7 @@ from pvesim.core.tasks import Step, Task, Timer, start_task
 from pvesim.core.world import World
 
 if TYPE_CHECKING:
-    from pvesim.contract.schema import Method
+    from pvesim.contract import Method
 
 Handler = Callable[["Call"], Any]
 _ROUTES: dict[tuple[str, str], Handler] = {}

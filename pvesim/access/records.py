@@ -26,7 +26,7 @@ class Realm:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user. `expire` is 0 for never, else seconds since the epoch; `password` a salted hash, None where none is set."""
+    """A user. `expire` is 0 for never, else seconds since the epoch; `password` a salted hash, None for none."""
 
     userid: str
     enable: bool = True

@@ -50,7 +50,7 @@ class WorldAdapter(BaseAdapter):
         response.encoding = "utf-8"
         response.url, response.request = request.url or "", request
         response._content = answer.body
-        response._content_consumed = True
+        response._content_consumed = True  # type: ignore[attr-defined]
         response.raw = HTTPResponse(io.BytesIO(b""), status=answer.status, reason=answer.reason)
         return response
 
@@ -89,12 +89,13 @@ def connect(simulator: Simulator, user: str = ROOT, **credentials: Any) -> Proxm
     return api
 
 
-class _WorldLogin(ProxmoxHTTPAuth):
+class _WorldLogin(ProxmoxHTTPAuth):  # type: ignore[misc]
     """proxmoxer's ticket login, asked of the world instead of the network, which proxmoxer's own dials at once."""
 
     def __init__(self, simulator: Simulator, username: str, password: str | None, **options: Any) -> None:
         self._simulator = simulator
         self._password = password
+        self.pve_auth_ticket = ""
         super().__init__(username, password or "", **options)
 
     def _get_new_tokens(self, password: str | None = None, otp: str | None = None, otptype: str = "totp") -> None:
