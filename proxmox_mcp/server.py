@@ -156,6 +156,7 @@ def serve_stdio(server: ProxmoxServer) -> None:
     # What start-up made lives as long as the process: the collector need not look at it again.
     gc.collect()
     gc.freeze()
+    gc.enable()
     anyio.run(_serve_until_signal, server)
 
 

@@ -224,7 +224,9 @@ def slim(schema: Any) -> Any:
     kept = {
         key: {name: slim(part) for name, part in value.items()} if key in _MAPS else slim(value)
         for key, value in schema.items()
-        if not (key == "title" and isinstance(value, str)) and not (key == "default" and value is None)
+        if not (key == "title" and isinstance(value, str))
+        and not (key == "default" and value is None)
+        and not (key == "additionalProperties" and value is True)
     }
     choices = kept.get("anyOf")
     if isinstance(choices, list) and {"type": "null"} in choices:
@@ -242,7 +244,7 @@ def argument_errors(error: ValidationError, tool: str, known: Iterable[str]) -> 
         where = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
             near = difflib.get_close_matches(where, names, n=1)
-            problems.append(f"{where}: no such argument" + (f", did you mean {near[0]}?" if near else ""))
+            problems.append(f"{where}: no such argument" + (f" (did you mean {near[0]}?)" if near else ""))
         elif problem["type"] == "missing":
             problems.append(f"{where}: is required")
         else:

@@ -1,0 +1,5 @@
+"""`python -m proxmox_mcp`."""
+
+from proxmox_mcp.cli import main
+
+main()

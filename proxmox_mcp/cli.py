@@ -1,0 +1,119 @@
+"""The command line: `proxmox-mcp serve`.
+
+Standard output belongs to the protocol while serving, so whatever is said to a person goes to standard error. The MCP
+SDK is imported when it is needed: `--help` answers without it.
+"""
+
+import gc
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from proxmox_mcp import __version__
+from proxmox_mcp.errors import ProxmoxError, SettingsError
+
+if TYPE_CHECKING:
+    from proxmox_mcp.pve import Pve
+    from proxmox_mcp.settings import Settings
+
+app = typer.Typer(
+    name="proxmox-mcp",
+    help="An MCP server that runs a Proxmox VE cluster.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+# A wrong use of the command line ends with 2, as it does for the options themselves.
+_BAD_SETTINGS = 2
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"proxmox-mcp {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """An MCP server that runs a Proxmox VE cluster."""
+
+
+@app.command()
+def serve(
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file with settings; PROXMOX_CONFIG does the same.", show_default=False)
+    ] = None,
+    simulate: Annotated[
+        str | None,
+        typer.Option(metavar="SCENARIO", help="Serve a simulated cluster instead: a scenario's name, or its file."),
+    ] = None,
+    access: Annotated[str | None, typer.Option(help="read (default), operate or admin.")] = None,
+    host: Annotated[str | None, typer.Option(help="A node of the cluster.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of its API; 8006 if not given.")] = None,
+    user: Annotated[str | None, typer.Option(help="User with realm, such as root@pam.")] = None,
+    token_name: Annotated[str | None, typer.Option(help="Name of the API token.")] = None,
+    ca_file: Annotated[Path | None, typer.Option(help="PEM file of the certificate authority to trust.")] = None,
+    fingerprint: Annotated[str | None, typer.Option(help="SHA-256 fingerprint of the certificate to accept.")] = None,
+    verify_tls: Annotated[
+        bool | None, typer.Option("--verify-tls/--no-verify-tls", help="Check the certificate; on if not given.")
+    ] = None,
+    connect_timeout: Annotated[float | None, typer.Option(help="Seconds to wait for a connection.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds that one call to PVE may take.")] = None,
+    concurrency: Annotated[int | None, typer.Option(help="How many requests at once.")] = None,
+    retries: Annotated[int | None, typer.Option(help="How often a read is repeated.")] = None,
+    log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR; to standard error.")] = None,
+) -> None:
+    """Serve MCP over standard input and output.
+
+    Every option is also an environment variable (PROXMOX_HOST, PROXMOX_ACCESS, …) and a key of the TOML file. Secrets
+    are given there alone: PROXMOX_TOKEN_VALUE or PROXMOX_PASSWORD.
+    """
+    options = {
+        name: value for name, value in locals().items() if name not in {"config", "simulate"} and value is not None
+    }
+    try:
+        _serve(options, config, simulate)
+    except ProxmoxError as error:
+        print(f"proxmox-mcp: {error}", file=sys.stderr)
+        raise typer.Exit(_BAD_SETTINGS) from None
+
+
+def _serve(options: dict[str, Any], config: Path | None, simulate: str | None) -> None:
+    # Thousands of objects are made while the SDK is imported, and none is garbage: looking for it takes a tenth of the
+    # time. `serve_stdio` starts the collector again.
+    gc.disable()
+    from proxmox_mcp.server import build_server, configure_logging, serve_stdio
+    from proxmox_mcp.settings import load_settings
+
+    settings = load_settings(options, config=config)
+    configure_logging(settings)
+    if simulate is None:
+        settings.require_connection()
+    pve = None if simulate is None else _simulated(settings, simulate)
+    serve_stdio(build_server(settings, pve))
+
+
+def _simulated(settings: "Settings", scenario: str) -> "Pve":
+    """The simulated cluster of a scenario, in this process."""
+    from proxmox_mcp.pve import Pve
+    from pvesim import ScenarioError, Simulator
+
+    try:
+        simulator = Simulator(scenario)
+    except ScenarioError as error:
+        raise SettingsError(f"--simulate: {error}") from None
+    user = settings.user or "root@pam"
+    return Pve(settings, connect=lambda: simulator.connect(user=user))
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

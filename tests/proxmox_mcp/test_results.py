@@ -1,0 +1,74 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxmox_mcp.errors import InvalidArgument
+from proxmox_mcp.results import Bytes, Moment, Page, Result, Seconds, Share, paginate
+
+
+class Row(Result):
+    name: str
+    size: Bytes | None = None
+    load: Share | None = None
+    since: Moment | None = None
+    age: Seconds | None = None
+    labels: list[str] | None = None
+
+
+class Rows(Page):
+    rows: list[Row]
+    log_tail: list[str] | None = None
+    first: Row | None = None
+
+
+def test_empty_fields_are_left_out_of_both_forms() -> None:
+    result = Rows(total=1, rows=[Row(name="a")])
+    assert result.structured() == {"total": 1, "rows": [{"name": "a"}]}
+    assert result.text() == "total: 1\nrows:\nname\na"
+
+
+def test_text_shows_units_and_structure_shows_figures() -> None:
+    row = Row(name="a", size=1536 * 1024**2, load=0.1234, since=1795408799, age=3700, labels=["x", "y"])
+    assert row.structured()["size"] == 1610612736
+    assert row.text() == "name: a\nsize: 1.5 GiB\nload: 12.3%\nsince: 2026-11-23T04:39:59Z\nage: 1h1m\nlabels: x, y"
+
+
+def test_a_table_has_the_columns_that_any_row_fills() -> None:
+    rows = [Row(name="a\tb", age=0), Row(name="c", load=1.0)]
+    assert Rows(total=2, rows=rows).text() == "total: 2\nrows:\nname\tload\tage\na b\t-\t0s\nc\t100.0%\t-"
+
+
+def test_logs_are_lines_and_records_inside_are_prefixed() -> None:
+    result = Rows(total=0, rows=[], log_tail=["one", "two"], first=Row(name="a"))
+    assert result.text() == "total: 0\nrows: none\nfirst.name: a\nlog_tail:\n  one\n  two"
+
+
+keys = st.one_of(
+    st.sets(st.integers()), st.sets(st.text(max_size=5)), st.sets(st.tuples(st.text(max_size=3), st.integers()))
+)
+
+
+@given(keys, st.integers(1, 7))
+def test_pages_together_are_the_sorted_list(items: set[object], limit: int) -> None:
+    seen: list[object] = []
+    cursor = None
+    while True:
+        page, total, cursor = paginate(items, lambda item: item, limit, cursor)
+        assert total == len(items)
+        assert len(page) <= limit
+        seen.extend(page)
+        if cursor is None:
+            break
+    assert seen == sorted(items)  # type: ignore[type-var]
+
+
+def test_a_cursor_survives_items_that_come_and_go() -> None:
+    _, _, cursor = paginate([1, 2, 3, 4], lambda item: item, 2, None)
+    page, _, _ = paginate([2, 3, 5], lambda item: item, 2, cursor)
+    assert page == [3, 5]
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "after:", "after:[1", 'after:"text"', "after:{}", "after:null"])
+def test_a_foreign_cursor_is_refused(cursor: str) -> None:
+    with pytest.raises(InvalidArgument, match="not one of this list"):
+        paginate([1, 2], lambda item: item, 1, cursor)
