@@ -1,0 +1,126 @@
+"""The command line, as a user meets it: in a process of its own."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+PVESIM = [sys.executable, "-m", "pvesim.cli"]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*PVESIM, *arguments], capture_output=True, text=True, timeout=20, check=False)
+
+
+@contextmanager
+def serving(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A running `pvesim serve` on a free port, and what it printed until it was ready."""
+    command = [*PVESIM, "serve", *arguments, "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        printed = ""
+        try:
+            for line in process.stdout:
+                printed += line
+                if line.startswith("Stop it"):
+                    break
+            yield process, printed
+        finally:
+            process.kill()
+
+
+def shown(printed: str, what: str) -> str:
+    found = re.search(rf"^  {what} +(.+)$", printed, re.MULTILINE)
+    assert found, printed
+    return found[1]
+
+
+def test_help_loads_nothing_heavy() -> None:
+    heavy = ("fastapi", "uvicorn", "pydantic", "requests", "yaml", "cryptography", "pvesim.engine", "pvesim.contract")
+    script = f"import sys, pvesim.cli; print([name for name in {heavy!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("-h",), ("serve", "--help")])
+def test_help_is_printed(arguments: tuple[str, ...]) -> None:
+    done = run(*arguments)
+    assert done.returncode == 0
+    assert "Usage:" in done.stdout
+
+
+def test_serve_shows_how_to_reach_it_and_ends_on_sigterm(tmp_path: Path) -> None:
+    authority = tmp_path / "ca.pem"
+    with serving("--root-password", "secret-1", "--ca-out", str(authority)) as (process, printed):
+        url = shown(printed, "URL")
+        context = ssl.create_default_context(cafile=str(authority))
+        form = {"username": shown(printed, "User"), "password": shown(printed, "Password")}
+        login = httpx.post(url + "/api2/json/access/ticket", data=form, verify=context)
+        assert login.status_code == 200, login.reason_phrase
+        assert login.json()["data"]["username"] == "root@pam"
+        assert re.fullmatch(r"([0-9A-F]{2}:){31}[0-9A-F]{2}", shown(printed, "Fingerprint"))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+
+
+def test_serve_plain_http_logs_requests_and_ends_on_sigint() -> None:
+    with serving("--insecure-http", "--log-requests", "--time-scale", "0") as (process, printed):
+        answer = httpx.get(shown(printed, "URL") + "/api2/json/version")
+        assert (answer.status_code, answer.reason_phrase) == (401, "No ticket")
+        assert "Fingerprint" not in printed
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+        assert process.stderr is not None
+        assert re.search(r"GET /api2/json/version -> 401 No ticket \(", process.stderr.read())
+
+
+def test_a_port_in_use_is_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("serve", "--port", str(port))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"pvesim: port {port} on 127.0.0.1 is in use")
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_unknown_scenario_lists_those_that_exist() -> None:
+    done = run("serve", "no-such-scenario", "--port", "0")
+    assert done.returncode == 1
+    assert "no-such-scenario" in done.stderr
+    assert "homelab" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("--insecure-http", "--cert", "c.pem"), "--insecure-http has no certificate"),
+        (("--cert", "c.pem"), "--cert and --key belong together"),
+        (("--cert", "/no/c.pem", "--key", "/no/k.pem"), "cannot read /no/c.pem: No such file"),
+        (("--cert", "c.pem", "--key", "k.pem", "--ca-out", "x.pem"), "--ca-out is for the certificate"),
+        (("--ca-out", "/no/such/folder/ca.pem"), "cannot write /no/such/folder/ca.pem: No such file"),
+    ],
+)
+def test_options_that_do_not_fit_are_one_line(arguments: tuple[str, ...], text: str) -> None:
+    done = run("serve", "--port", "0", *arguments)
+    assert done.returncode == 1
+    assert text in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_bad_option_value_is_a_usage_error() -> None:
+    done = run("serve", "--time-scale", "-1")
+    assert done.returncode == 2
+    assert "--time-scale" in done.stderr
