@@ -90,13 +90,15 @@ def _serve(options: dict[str, Any], config: Path | None, simulate: str | None) -
     # Thousands of objects are made while the SDK is imported, and none is garbage: looking for it takes a tenth of the
     # time. `serve_stdio` starts the collector again.
     gc.disable()
-    from proxmox_mcp.server import build_server, configure_logging, serve_stdio
     from proxmox_mcp.settings import load_settings
 
     settings = load_settings(options, config=config)
-    configure_logging(settings)
     if simulate is None:
         settings.require_connection()
+
+    from proxmox_mcp.server import build_server, configure_logging, serve_stdio
+
+    configure_logging(settings)
     pve = None if simulate is None else _simulated(settings, simulate)
     serve_stdio(build_server(settings, pve))
 

@@ -8,6 +8,7 @@ login too, and the certificate is checked before the first byte of a request is 
 Imported when the first request is made, never at start: `requests` takes a tenth of a second.
 """
 
+import logging
 import ssl
 import threading
 import time
@@ -43,6 +44,8 @@ from proxmox_mcp.settings import Connection
 
 if TYPE_CHECKING:
     from requests.models import PreparedRequest, Response
+
+logger = logging.getLogger(__name__)
 
 deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 """When the call under way must be over (`time.monotonic`); the caller sets it, the adapter keeps it."""
@@ -227,6 +230,8 @@ def open_connection(connection: Connection) -> Opened:
     adapter = PveAdapter(connection)
     session = _hardened(ProxmoxHttpSession(), adapter)
     session.headers["accept"] = "application/json"
+    if connection.fingerprint is None and not connection.verify_tls:
+        logger.warning("PROXMOX_VERIFY_TLS is off: credentials are sent to whoever answers at %s", host)
     if connection.token_value is not None:
         session.auth = ProxmoxHTTPApiTokenAuth(
             connection.user, connection.token_name, connection.token_value.get_secret_value(), verify_ssl=True

@@ -5,8 +5,9 @@ from mcp import Client
 from mcp.types import CallToolResult, TextContent
 
 from proxmox_mcp.pve import Pve
-from proxmox_mcp.server import build_server
+from proxmox_mcp.server import build_server, instructions
 from proxmox_mcp.settings import Settings
+from tests.proxmox_mcp.conftest import FakeCluster, Refusal, no_guest
 
 pytestmark = pytest.mark.anyio
 
@@ -57,3 +58,67 @@ async def test_a_guest_is_found_by_its_id_alone(cluster: Any, pve: Pve, settings
     assert result.structured_content is not None
     assert result.structured_content["node"] == "pve1"
     assert cluster.asked == ["GET /cluster/resources", "GET /nodes/pve1/qemu/100/status/current"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"vmid": 999}, "There is no guest 999; nearest: 200 (ct1)"),
+        ({"vmid": 999, "node": "pve1"}, "There is no guest 999; nearest: 200 (ct1)"),
+        ({"vmid": 101, "node": "pve1"}, "Guest 101 is on node pve2, not on pve1."),
+        ({"vmid": 200}, "Guest 200 is a container, not a VM."),
+        ({"vmid": 1}, "vmid: should be greater than or equal to 100"),
+        ({}, "vmid: is required"),
+        ({"vmid": 100, "nod": "pve1"}, "nod: no such argument (did you mean node?)"),
+    ],
+)
+async def test_a_wrong_call_is_answered_with_advice(
+    cluster: FakeCluster, pve: Pve, settings: Settings, era: Any, arguments: dict[str, Any], says: str
+) -> None:
+    cluster.routes["GET /nodes/pve1/qemu/999/status/current"] = no_guest(999)
+    cluster.routes["GET /nodes/pve1/qemu/101/status/current"] = no_guest(101)
+    result = await call(pve, settings, era, "get_vm_status", **arguments)
+    assert result.is_error
+    assert says in text_of(result)
+    assert not text_of(result).startswith("Error executing")
+
+
+async def test_a_rejected_value_is_not_echoed(pve: Pve, settings: Settings) -> None:
+    result = await call(pve, settings, "auto", "get_vm_status", vmid="my-password")
+    assert "my-password" not in text_of(result)
+
+
+async def test_a_fault_of_ours_is_told_without_its_inside(
+    cluster: FakeCluster, pve: Pve, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    cluster.routes["GET /nodes"] = RuntimeError("inner text")
+    result = await call(pve, settings, "auto", "get_nodes")
+    assert result.is_error
+    assert "inner text" not in text_of(result)
+    assert "inner text" in caplog.text
+
+
+async def test_secrets_do_not_leave_in_texts(cluster: FakeCluster, pve: Pve, settings: Settings) -> None:
+    cluster.routes["GET /nodes"] = Refusal(500, "odd: a-secret-value")
+    result = await call(pve, settings, "auto", "get_nodes")
+    assert "PVE answers GET /nodes with 500: odd: [hidden]." in text_of(result)
+
+
+async def test_an_unknown_tool_is_said_to_be_unknown(pve: Pve, settings: Settings) -> None:
+    assert "There is no tool get_rich." in text_of(await call(pve, settings, "auto", "get_rich"))
+
+
+async def test_an_unreachable_cluster_lists_its_tools_and_says_so_when_called(settings: Settings, era: Any) -> None:
+    away = settings.model_copy(update={"host": "127.0.0.1", "port": 1})
+    async with Client(build_server(away), mode=era) as client:
+        assert [tool.name for tool in (await client.list_tools()).tools][:2] == ["get_nodes", "get_vms"]
+        result = await client.call_tool("get_nodes", {})
+    assert result.is_error
+    assert "127.0.0.1:1 cannot be reached" in text_of(result)
+
+
+def test_the_instructions_are_not_cut_by_clients(settings: Settings) -> None:
+    assert all(
+        len(instructions(settings.model_copy(update={"access": access}))) <= 2048
+        for access in ("read", "operate", "admin")
+    )

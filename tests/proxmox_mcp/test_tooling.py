@@ -1,0 +1,106 @@
+from typing import Any
+
+import pytest
+
+from proxmox_mcp.results import Result
+from proxmox_mcp.tooling import Call, NodeName, Risk, StorageName, Toolset, Vmid, allowed, build_tool, slim
+
+made = Toolset("made", "For these tests")
+
+
+class Answer(Result):
+    """An answer."""
+
+    title: str
+    note: str | None = None
+
+
+@made.tool(risk=Risk.READ, title="Look")
+async def look(call: Call, vmid: Vmid, node: NodeName | None = None, storage: StorageName | None = None) -> Answer:
+    """Look at it.
+
+    Indented in the source.
+    """
+    return Answer(title=str(vmid), note=node)
+
+
+@made.tool(risk=Risk.OPERATE, title="Stop", destructive=True)
+async def stop(call: Call) -> Answer:
+    """Stop it."""
+    return Answer(title="stopped")
+
+
+@made.tool(risk=Risk.CHANGE, title="Change", idempotent=True)
+async def change(call: Call) -> Answer:
+    """Change it."""
+    return Answer(title="changed")
+
+
+@made.tool(risk=Risk.DESTROY, title="Delete")
+async def delete(call: Call) -> Answer:
+    """Delete it."""
+    return Answer(title="deleted")
+
+
+def unused(ctx: Any) -> Call:
+    raise AssertionError("not called")
+
+
+@pytest.mark.parametrize(
+    ("access", "names"),
+    [("read", ["look"]), ("operate", ["look", "stop"]), ("admin", ["look", "stop", "change", "delete"])],
+)
+def test_the_access_level_decides_which_tools_exist(access: Any, names: list[str]) -> None:
+    assert [tool.name for tool in allowed([made], access)] == names
+
+
+def test_annotations_follow_the_risk() -> None:
+    hints = [
+        (hint.read_only_hint, hint.destructive_hint, hint.idempotent_hint)
+        for hint in (tool.annotations for tool in made.declarations)
+    ]
+    assert hints == [(True, False, True), (False, True, False), (False, False, True), (False, True, False)]
+
+
+def test_schemas_are_strict_and_slim() -> None:
+    tool = build_tool(made.declarations[0], unused)
+    assert tool.description == "Look at it.\n\nIndented in the source."
+    assert tool.parameters["additionalProperties"] is False
+    assert tool.parameters["required"] == ["vmid"]
+    assert tool.parameters["properties"]["vmid"] == {
+        "type": "integer",
+        "minimum": 100,
+        "maximum": 999_999_999,
+        "description": "Guest id",
+    }
+    assert tool.output_schema == {
+        "description": "An answer.",
+        "type": "object",
+        "properties": {"title": {"type": "string"}, "note": {"type": "string"}},
+        "required": ["title"],
+    }
+
+
+def test_slim_keeps_a_property_named_title_and_real_choices() -> None:
+    schema = {
+        "title": "Noise",
+        "properties": {
+            "title": {"title": "Title", "type": "string"},
+            "either": {"anyOf": [{"type": "string"}, {"type": "integer"}, {"type": "null"}], "default": None},
+        },
+    }
+    assert slim(schema) == {
+        "properties": {"title": {"type": "string"}, "either": {"anyOf": [{"type": "string"}, {"type": "integer"}]}}
+    }
+
+
+@pytest.mark.parametrize("node", ["a/b", "..", "-a", "a b", "", "a" * 64, "pve1\n", "a.b"])
+def test_what_cannot_be_a_node_is_refused(node: str) -> None:
+    with pytest.raises(ValueError, match="node"):
+        build_tool(made.declarations[0], unused).fn_metadata.validate_arguments({"vmid": 100, "node": node})
+
+
+@pytest.mark.parametrize("vmid", [99, 10**9, "x", None, 1.5])
+def test_what_cannot_be_a_guest_is_refused(vmid: Any) -> None:
+    with pytest.raises(ValueError, match="vmid"):
+        build_tool(made.declarations[0], unused).fn_metadata.validate_arguments({"vmid": vmid})
