@@ -1,0 +1,5 @@
+"""`python -m pvesim` is the command `pvesim`."""
+
+from pvesim.cli import main
+
+main()
