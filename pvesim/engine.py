@@ -219,6 +219,11 @@ class Simulator:
             self.clock.polled(call.watched)
 
     @property
+    def lock(self) -> threading.RLock:
+        """Held while a request is answered; hold it to look at the world or move its clock between two requests."""
+        return self._lock
+
+    @property
     def local_node(self) -> str:
         """The node that a client is connected to: the first one that is online."""
         return self.world.cached("local node", (Node,), self._first_online)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Annotated, Any, Literal, Protocol
 
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
@@ -28,6 +29,10 @@ class Controlled(Protocol):
 
     clock: Any
     requests: Any
+
+    @property
+    def lock(self) -> AbstractContextManager[Any]:
+        """Held while a request is answered."""
 
     def summary(self) -> Mapping[str, Any]:
         """What the world holds, in figures."""
@@ -206,25 +211,29 @@ def _clock_routes(simulator: Controlled) -> APIRouter:
 
     @router.get("", summary="Mode, scale and virtual time")
     async def read_clock() -> ClockState:
-        simulator.clock.tick()
-        return reading()
+        with simulator.lock:
+            simulator.clock.tick()
+            return reading()
 
     @router.put("", summary="Change mode or scale")
     async def change_clock(change: ClockChange) -> ClockState:
-        simulator.clock.tick()
-        simulator.clock.set_mode(change.mode or simulator.clock.mode, change.scale)
-        return reading()
+        with simulator.lock:
+            simulator.clock.tick()
+            simulator.clock.set_mode(change.mode or simulator.clock.mode, change.scale)
+            return reading()
 
     @router.post("/advance", summary="Move time forward; all that falls due happens")
     async def advance(by: ClockAdvance) -> ClockState:
-        simulator.clock.advance(by.seconds)
-        return reading()
+        with simulator.lock:
+            simulator.clock.advance(by.seconds)
+            return reading()
 
     @router.post("/freeze", summary="Stop time: mode manual")
     async def freeze() -> ClockState:
-        simulator.clock.tick()
-        simulator.clock.set_mode("manual")
-        return reading()
+        with simulator.lock:
+            simulator.clock.tick()
+            simulator.clock.set_mode("manual")
+            return reading()
 
     return router
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ class Steered:
 
     def __init__(self) -> None:
         self.clock = Clock(World(), "manual")
+        self.lock = threading.RLock()
         self.requests: deque[Any] = deque(maxlen=100)
         self.done: list[str] = []
         self.checkpoints: list[str] = []
