@@ -17,6 +17,7 @@ from urllib.parse import quote
 import anyio
 import anyio.to_thread
 
+from proxmox_mcp.answers import from_answer
 from proxmox_mcp.errors import (
     Answer,
     InvalidArgument,
@@ -24,7 +25,6 @@ from proxmox_mcp.errors import (
     RequestRefused,
     TimedOut,
     Unreachable,
-    from_answer,
 )
 from proxmox_mcp.settings import Connection
 

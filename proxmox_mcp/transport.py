@@ -27,6 +27,7 @@ from proxmoxer.core import ProxmoxResource
 from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar
 
+from proxmox_mcp.answers import from_answer
 from proxmox_mcp.errors import (
     Answer,
     CertificateUntrusted,
@@ -37,7 +38,6 @@ from proxmox_mcp.errors import (
     SettingsError,
     TimedOut,
     Unreachable,
-    from_answer,
 )
 from proxmox_mcp.safety.redact import redactor
 from proxmox_mcp.settings import Connection

@@ -124,8 +124,10 @@ def host(certificate: tuple[Path, str]) -> Iterator[Host]:
 
 
 def reach(host: Host, **more: Any) -> Pve:
-    credentials = {} if "password" in more else {"token_name": "t", "token_value": "sesame-open"}
-    return Pve(Settings(host="127.0.0.1", port=host.port, user="root@pam", retries=0, **credentials, **more))
+    given: dict[str, Any] = {"host": "127.0.0.1", "port": host.port, "user": "root@pam", "retries": 0, **more}
+    if "password" not in more:
+        given |= {"token_name": "t", "token_value": "sesame-open"}
+    return Pve(Settings(**given))
 
 
 @pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
