@@ -8,7 +8,7 @@ _ROUTES = (
     "pvesim.access.routes",
     "pvesim.cluster.routes",
     "pvesim.nodes.routes",
-    "pvesim.nodes.tasks",
+    "pvesim.nodes.task_routes",
 )
 
 
