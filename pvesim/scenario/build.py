@@ -1,0 +1,43 @@
+"""From a scenario to a world."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pvesim.core.world import Counter, World
+from pvesim.nodes.records import Node
+from pvesim.scenario.access import build_access, build_acl
+from pvesim.scenario.base import DEFAULT_PASSWORD, empty_world
+from pvesim.scenario.context import Context
+from pvesim.scenario.files import load
+from pvesim.scenario.guests import build_guests
+from pvesim.scenario.nodes import build_nodes
+from pvesim.scenario.storages import build_backups, build_definitions, build_spaces, build_volumes
+
+
+def build_world(source: Any = None, *, seed: int | None = None, now: float | None = None) -> World:
+    """A world as a scenario describes it, with `seed` and the beginning `now` in place of the scenario's if given.
+
+    `source` is what `load` takes. Raises `ScenarioError` with every problem there is, each with its place.
+    """
+    scenario = load(source)
+    scenario.places.problems.clear()
+    world = empty_world(
+        scenario.seed if seed is None else seed,
+        scenario.start if now is None else now,
+        scenario.root_password or DEFAULT_PASSWORD,
+    )
+    context = Context(scenario, world)
+    build_nodes(context)
+    build_access(context)
+    build_definitions(context)
+    build_volumes(context)
+    build_guests(context)
+    build_backups(context)
+    build_spaces(context)
+    build_acl(context)
+    scenario.places.check()
+    for node in world.rows(Node):
+        world.put(Counter(f"pid/{node}", context.pids.get(node, 1000)))
+    return world
+

@@ -1,0 +1,145 @@
+"""YAML with places: every problem is told with file, line, column and path of the field.
+
+YAML is read as its version 1.2 means it: `yes`, `off`, `12:30` and dates are texts, only `true` and `false` are
+booleans. A key that stands twice is a problem, and so is a document that grows without bound by its own aliases.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import yaml
+
+from pvesim.core.errors import ScenarioError
+
+_LARGEST = 2_000_000  # nodes of a document, with every alias counted as what it stands for
+_DEEPEST = 50
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+Location = tuple[Hashable, ...]
+
+
+class _Loader(_Base):  # type: ignore[misc]
+    """Builds nothing but plain values, and reads them as YAML 1.2 does."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+
+
+for _tag, _pattern, _first in (
+    ("bool", r"true|false|True|False|TRUE|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    ("float", r"[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?", "-+0123456789."),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("merge", r"<<", "<"),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))
+
+
+def _int(loader: Any, node: Any) -> int:
+    text = loader.construct_scalar(node)
+    # A leading zero is no sign of an octal number in YAML 1.2.
+    return int(text, 16) if text.startswith("0x") else int(text)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _int)
+
+
+class Places:
+    """Where the fields of a document stand, and the problems found in them."""
+
+    def __init__(self, name: str = "", root: Any = None) -> None:
+        self.name = name
+        self._root = root
+        self.problems: list[str] = []
+
+    def add(self, location: Sequence[Hashable], text: str) -> None:
+        """Note a problem with the field at `location`, such as `("vms", 100, "config", "scsi0")`."""
+        path = ".".join(str(part) for part in location)
+        self.problems.append(": ".join(part for part in (self._mark(location), path, text) if part))
+
+    def check(self) -> None:
+        """Raise `ScenarioError` with all problems noted so far, if there are any."""
+        if self.problems:
+            raise ScenarioError(list(dict.fromkeys(self.problems)))
+
+    def _mark(self, location: Sequence[Hashable]) -> str:
+        if self._root is None:
+            return self.name
+        mark = self._root.start_mark
+        node = self._root
+        for part in location:
+            found = _child(node, part)
+            if found is None:
+                break
+            mark, node = found
+        return f"{self.name}:{mark.line + 1}:{mark.column + 1}"
+
+
+def _child(node: Any, part: Hashable) -> tuple[Any, Any] | None:
+    """The mark of a field's key (or of a list's item), and its value's node."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value == str(part):
+                return key.start_mark, value
+    elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part].start_mark, node.value[part]
+    return None
+
+
+def read_yaml(text: str | bytes, name: str) -> tuple[Any, Places]:
+    """The value of a document, and where its fields stand. `name` is what problems call the file.
+
+    Raises `ScenarioError` for what is no YAML or no plain data.
+    """
+    try:
+        loader = _Loader(text)
+        try:
+            root = loader.get_single_node()
+            places = Places(name, root)
+            if root is None:
+                return None, places
+            _measure(root, (), places, {})
+            places.check()
+            return loader.construct_document(root), places
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        raise ScenarioError([f"{place}: this is not YAML: {error.problem or error.context}"]) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ScenarioError([f"{name}: this is not YAML: {str(error).splitlines()[0]}"]) from None
+    except (ValueError, RecursionError) as error:
+        raise ScenarioError([f"{name}: a value cannot be read: {error}"]) from None
+
+
+def _measure(node: Any, location: Location, places: Places, known: dict[int, int]) -> int:
+    """The size of a node with its aliases followed; notes duplicate keys, too much, and what contains itself."""
+    size = known.get(id(node))
+    if size is not None:
+        if size == 0:
+            places.add(location, "an alias stands inside what it stands for")
+        return size
+    known[id(node)] = 0
+    if len(location) > _DEEPEST:
+        places.add(location, f"more than {_DEEPEST} levels deep")
+        return 1
+    total = 1
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else "?"
+            if not isinstance(key, yaml.ScalarNode):
+                places.add(location, "a key is a text or a number")
+            elif name in seen and name != "<<":
+                places.add((*location, name), f"'{name}' stands twice (line {key.start_mark.line + 1} too)")
+            seen.add(name)
+            total += _measure(value, (*location, name), places, known)
+    elif isinstance(node, yaml.SequenceNode):
+        for position, item in enumerate(node.value):
+            total += _measure(item, (*location, position), places, known)
+    if total > _LARGEST and not places.problems:
+        places.add(location, f"with its aliases this is larger than {_LARGEST} values")
+    known[id(node)] = total
+    return total
