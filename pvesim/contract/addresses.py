@@ -24,7 +24,7 @@ def is_ip(text: str, version: int | None = None) -> bool:
     """Whether the text is one IP address, of that version if one is given."""
     try:
         # A zone such as fe80::1%eth0 is a place, not an address.
-        return "%" not in text and ipaddress.ip_address(text).version in (version, version or 4, version or 6)
+        return "%" not in text and version in (None, ipaddress.ip_address(text).version)
     except ValueError:
         return False
 

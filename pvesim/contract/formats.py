@@ -141,6 +141,8 @@ def _command_batch(text: str) -> None:
     """The text of a value that is no JSON names the place in PVE's own code where it was read."""
     try:
         commands = json.loads(text)
+    except RecursionError:
+        raise FormatError("commands param is nested too deeply") from None
     except ValueError as error:
         start = error.pos if isinstance(error, json.JSONDecodeError) else 0
         near = text[start:]

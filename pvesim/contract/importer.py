@@ -21,7 +21,7 @@ from typing import Any
 _FACTS = frozenset(
     (
         *("type", "optional", "default", "enum", "pattern", "minimum", "maximum", "minLength", "maxLength", "requires"),
-        *("alias", "keyAlias", "default_key", "instance-types", "type-property", "links", "min", "max"),
+        *("alias", "keyAlias", "default_key", "instance-types", "type-property", "links"),
     )
 )
 _METHOD_FACTS = ("allowtoken", "protected", "proxyto", "expose_credentials", "download_allowed")

@@ -36,6 +36,13 @@ NUMBERED: Mapping[str, int] = {
 _NUMBERED_NAME = re.compile(r"([a-z]+)(0|[1-9][0-9]{0,2})", re.ASCII)
 
 
+def _bound(value: object) -> float | None:
+    """PVE publishes some bounds as text."""
+    if value is None:
+        return None
+    return value if isinstance(value, int | float) else float(str(value)) if "." in str(value) else int(str(value))
+
+
 class Schema:
     """What one value must be. Numbers are as published: lengths in characters, bounds inclusive."""
 
@@ -73,8 +80,8 @@ class Schema:
         enum = facts.get("enum")
         self.enum: tuple[str, ...] | None = None if enum is None else tuple(str(choice) for choice in enum)
         self.pattern = compile_pattern(facts["pattern"]) if "pattern" in facts else None
-        self.minimum: float | None = facts.get("minimum")
-        self.maximum: float | None = facts.get("maximum")
+        self.minimum = _bound(facts.get("minimum"))
+        self.maximum = _bound(facts.get("maximum"))
         self.min_length: int | None = facts.get("minLength")
         self.max_length: int | None = facts.get("maxLength")
         self.requires: str | None = facts.get("requires")
@@ -143,10 +150,10 @@ class Fields:
         self.required = tuple(
             name for name, schema in self.schemas.items() if not schema.optional and schema.alias is None
         )
-        self.requires = tuple((name, schema.requires) for name, schema in self.items() if schema.requires is not None)
+        self.requires = tuple((name, schema.requires) for name, schema in self.entries() if schema.requires is not None)
         self.default_key = next((name for name, schema in self.schemas.items() if schema.default_key), None)
 
-    def items(self) -> Iterator[tuple[str, Schema]]:
+    def entries(self) -> Iterator[tuple[str, Schema]]:
         """Every name with its schema; a numbered name stands once, with `[n]`."""
         yield from self.schemas.items()
         for base, schema in self.numbered.items():

@@ -6,6 +6,7 @@ longest, shortest, highest, lowest, enumeration. It looks at all values, and rep
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -140,7 +141,7 @@ def _check_scalar(schema: Schema, text: str, place: str) -> Any:
         if _INTEGER.fullmatch(text) is None or len(text) > _MOST_DIGITS:
             raise _Refusal(f"type check ('integer') failed - got '{text}'")
     elif kind == "number":
-        if _NUMBER.fullmatch(text) is None or len(text) > _MOST_DIGITS:
+        if _NUMBER.fullmatch(text) is None or math.isinf(float(text)):
             raise _Refusal(f"type check ('number') failed - got '{text}'")
     elif kind != "string":
         raise _Refusal(f"type check ('{kind}') failed - got '{text}'")
@@ -277,7 +278,8 @@ def format_property_string(schema: Schema, values: Mapping[str, object]) -> str:
             written.append(f"{value}={texts.pop(paired.alias)}")
         else:
             written.append(f"{leader}={value}" if "=" in value else value)
-    written += [f"{name}={texts[name]}" for name in sorted(texts)]
+    # PVE writes what is required before what may be left out: `name=eth0,bridge=vmbr0`.
+    written += [f"{name}={texts[name]}" for name in sorted(texts, key=lambda name: (name not in fields.required, name))]
     text = ",".join(written)
     _parse(fields, text)
     return text
