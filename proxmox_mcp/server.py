@@ -153,8 +153,7 @@ def configure_logging(settings: Settings) -> None:
 
 def serve_stdio(server: ProxmoxServer) -> None:
     """Serve on standard input and output until the input ends, or a signal comes."""
-    # What start-up made lives as long as the process: the collector need not look at it again.
-    gc.collect()
+    # What start-up made lives as long as the process: the collector need never look at it.
     gc.freeze()
     gc.enable()
     anyio.run(_serve_until_signal, server)

@@ -1,9 +1,10 @@
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
+from pydantic import BaseModel, Field
 
 from proxmox_mcp.results import Result
-from proxmox_mcp.tooling import Call, NodeName, Risk, StorageName, Toolset, Vmid, allowed, build_tool, slim
+from proxmox_mcp.tooling import Call, NodeName, Risk, SlimSchema, StorageName, Toolset, Vmid, allowed, build_tool
 
 made = Toolset("made", "For these tests")
 
@@ -81,16 +82,40 @@ def test_schemas_are_strict_and_slim() -> None:
     }
 
 
-def test_slim_keeps_a_property_named_title_and_real_choices() -> None:
-    schema = {
-        "title": "Noise",
-        "properties": {
-            "title": {"title": "Title", "type": "string"},
-            "either": {"anyOf": [{"type": "string"}, {"type": "integer"}, {"type": "null"}], "default": None},
+class Inner(BaseModel):
+    """Inside."""
+
+    title: str
+
+
+class Outer(BaseModel):
+    title: Annotated[str | None, Field(description="Of the thing")] = None
+    either: str | int | None = None
+    mode: Literal["a", "b"] = "a"
+    inner: Inner | None = None
+    more: dict[str, Any] | None = None
+    sizes: dict[str, int] = {}
+
+
+def test_schemas_say_only_what_a_model_needs() -> None:
+    assert Outer.model_json_schema(schema_generator=SlimSchema) == {
+        "$defs": {
+            "Inner": {
+                "type": "object",
+                "description": "Inside.",
+                "properties": {"title": {"type": "string"}},
+                "required": ["title"],
+            }
         },
-    }
-    assert slim(schema) == {
-        "properties": {"title": {"type": "string"}, "either": {"anyOf": [{"type": "string"}, {"type": "integer"}]}}
+        "type": "object",
+        "properties": {
+            "title": {"type": "string", "description": "Of the thing"},
+            "either": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+            "mode": {"type": "string", "enum": ["a", "b"], "default": "a"},
+            "inner": {"$ref": "#/$defs/Inner"},
+            "more": {"type": "object"},
+            "sizes": {"type": "object", "additionalProperties": {"type": "integer"}, "default": {}},
+        },
     }
 
 
