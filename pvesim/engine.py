@@ -52,7 +52,7 @@ class Subject:
     def __init__(self, world: World, identity: Identity) -> None:
         self.world = world
         self.identity = identity
-        self.userid = identity.userid
+        self.userid = identity.name  # a token is not "oneself" to PVE
         self.is_root = identity.is_root
 
     def has(self, path: str, privileges: Any, any_of: bool) -> bool:

@@ -126,15 +126,15 @@ def _decode_json(body: bytes) -> Mapping[str, Any]:
         try:
             body.decode()
         except UnicodeDecodeError as bad:
-            raise Refused(500, f"malformed UTF-8 character in JSON string, at character offset {bad.start}") from None
+            raise Refused(500, f"malformed UTF-8 character in JSON string, at character offset {bad.start}\n") from None
         rest = body[error.pos :].decode("utf-8", "replace")[:20] or "(end of string)"
         raise Refused(
             500,
             "malformed JSON string, neither tag, array, object, number, string or atom, "
-            f'at character offset {error.pos} (before "{rest}")',
+            f'at character offset {error.pos} (before "{rest}")\n',
         ) from None
     if not isinstance(value, dict):
-        raise Refused(500, "Not a HASH reference")
+        raise Refused(500, "Not a HASH reference\n")
     return value
 
 

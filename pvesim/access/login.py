@@ -14,7 +14,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from pvesim.access.records import AclEntry, Realm, Token, User
-from pvesim.access.rules import Identity, effective
+from pvesim.access.rules import Identity, effective, has_privileges
+from pvesim.cluster.rules import the_cluster
 from pvesim.core.errors import Unauthorized
 from pvesim.core.world import World
 
@@ -35,7 +36,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "storage": ("Datastore.", "Permissions.Modify"),
     "vms": ("VM.", "Permissions.Modify"),
 }
-_TOP_PATHS = {"nodes": "nodes", "access": "access", "vms": "vms", "pool": "vms", "storage": "storage", "sdn": "sdn"}
+_OF_POOLS = ("storage", "vms")  # the parts that privileges on a pool count for
 _REQUIRED_PATHS = ("/", "/nodes", "/access/groups", "/vms", "/storage", "/sdn", "/mapping")
 
 
@@ -169,12 +170,15 @@ def log_in(world: World, username: str, password: str, realm: str | None = None)
         raise authentication_failure()
     if not _renewed(world, userid, password) and not password_matches(world, userid, password):
         raise authentication_failure()
-    return {
+    identity = Identity(userid)
+    answer = {
         "username": userid,
         "ticket": make_ticket(world, userid),
         "CSRFPreventionToken": make_csrf_token(world, userid),
-        "cap": capabilities(world, Identity(userid)),
+        "cap": capabilities(world, identity),
     }
+    name = the_cluster(world).name
+    return {**answer, "clustername": name} if name and has_privileges(world, identity, "/", ("Sys.Audit",)) else answer
 
 
 def _renewed(world: World, userid: str, password: str) -> bool:
@@ -187,11 +191,11 @@ def _renewed(world: World, userid: str, password: str) -> bool:
 def capabilities(world: World, identity: Identity) -> dict[str, dict[str, int]]:
     """What the web interface may show: privileges held anywhere, by part of the interface."""
     parts: dict[str, dict[str, int]] = {name: {} for name in _PARTS}
-    paths = {*_REQUIRED_PATHS, *(entry.path for entry in world.rows(AclEntry).values())}
-    for path in paths:
+    paths = (*_REQUIRED_PATHS, *(entry.path for entry in world.rows(AclEntry).values()))
+    for path in dict.fromkeys(paths):
         held = effective(world, identity, path)
-        top = path.split("/")[1]
-        for part in _PARTS if top == "" else [_TOP_PATHS.get(top, top)]:
+        top = path.split("/")[1] or "dc"
+        for part in _OF_POOLS if top == "pool" else (top,):
             for name in held:
                 if name.startswith(_PARTS.get(part, ())):
                     parts[part][name] = 1

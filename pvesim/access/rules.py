@@ -1,8 +1,8 @@
 """Who may do what: identities, effective privileges.
 
 Rules as PVE documents and shows them: an entry for a user on a path outweighs those of groups and what is inherited
-from above; `NoAccess` takes everything; members of a pool inherit from `/pool/ID`; a token with privilege separation
-has what both it and its user have; `root@pam` has everything, its tokens without separation too.
+from above; `NoAccess` takes everything; members of a pool inherit from `/pool/ID`, for themselves only; a token with
+privilege separation has what both it and its user have; `root@pam` has everything, its tokens without separation too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pvesim.core.world import World
 from pvesim.pools.records import Pool
 
 ROOT = "root@pam"
-_ALL: Mapping[str, bool] = dict.fromkeys(PRIVILEGES, True)
+_ALL: Mapping[str, bool] = dict.fromkeys(sorted(PRIVILEGES), True)
 _NONE: Mapping[str, bool] = {}
 _TABLES = (AclEntry, Group, Role, Token, User, Pool)
 _POOLED = re.compile(r"^/(vms|storage)/([^/]+)$")
@@ -73,12 +73,9 @@ def _from_acl(world: World, ugid: str, type: str, path: str) -> Mapping[str, boo
     roles = _roles(world, ugid, type, path)
     if "NoAccess" in roles:
         return _NONE
-    privileges = _privileges_of(world, roles)
-    for pool in _pools_of(world, path):
-        pool_roles = _roles(world, ugid, type, f"/pool/{pool}")
-        if "NoAccess" not in pool_roles:
-            privileges = {**_privileges_of(world, pool_roles), **privileges}
-    return privileges
+    # What a pool gives is for its members alone, and not for what lies below them.
+    pooled = {role: False for pool in _pools_of(world, path) for role in _roles(world, ugid, type, f"/pool/{pool}")}
+    return _NONE if "NoAccess" in pooled else _privileges_of(world, {**pooled, **roles})
 
 
 def _privileges_of(world: World, roles: Mapping[str, bool]) -> dict[str, bool]:
@@ -103,7 +100,7 @@ def _roles(world: World, ugid: str, type: str, path: str) -> dict[str, bool]:
             if entry.type == type and entry.ugid == ugid:
                 own[entry.roleid] = entry.propagate
             elif entry.type == "group" and entry.ugid in groups:
-                grouped[entry.roleid] = entry.propagate
+                grouped[entry.roleid] = grouped.get(entry.roleid, False) or entry.propagate
         roles = own or grouped or roles
     return roles
 
