@@ -7,12 +7,22 @@ from importlib import import_module
 _ROUTES = (
     "pvesim.access.routes",
     "pvesim.cluster.routes",
+    "pvesim.guests.routes",
+    "pvesim.lxc.routes",
     "pvesim.nodes.routes",
     "pvesim.nodes.task_routes",
+    "pvesim.qemu.routes",
+)
+# What tasks do: their steps name effects, which may be all that a task kept in a world still refers to.
+_EFFECTS = (
+    "pvesim.guests.pending",
+    "pvesim.guests.power",
+    "pvesim.lxc.power",
+    "pvesim.qemu.power",
 )
 
 
 def load() -> None:
-    """Import the routes of every area. Does nothing the second time."""
-    for module in _ROUTES:
+    """Import the routes and effects of every area. Does nothing the second time."""
+    for module in (*_ROUTES, *_EFFECTS):
         import_module(module)

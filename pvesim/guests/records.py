@@ -28,11 +28,13 @@ class Behaviour:
     """How the software inside a guest acts: whether it heeds a shutdown, has an agent, how busy it is.
 
     `cpu_load` is the share of its own CPUs that it uses, `memory_load` the share of its memory; `commands` maps a
-    command line to what the agent answers; the rates are bytes per second.
+    command line to what the agent answers; the rates are bytes per second. `checkpoint` says that a container can be
+    frozen to disk, which takes software that a stock node has not got.
     """
 
     acpi: bool = True  # heeds a shutdown request
     agent: bool = False  # an agent runs inside (it is reached only if the config enables it)
+    checkpoint: bool = False
     shutdown_seconds: float = 3.0
     cpu_load: float = 0.03
     memory_load: float = 0.4
@@ -89,3 +91,19 @@ class Guest:
     @property
     def lock(self) -> str | None:
         return self.config.get("lock")
+
+
+@dataclass(frozen=True, slots=True)
+class FileLock:
+    """The lock on a guest's configuration file while a task works with it, beside the `lock` option inside the file.
+
+    `holder` is the task's UPID, empty where something outside the API holds it; `waiting` are those that queue for it.
+    """
+
+    vmid: int
+    holder: str = ""
+    waiting: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> int:
+        return self.vmid

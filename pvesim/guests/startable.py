@@ -1,0 +1,68 @@
+"""What must be there for a guest to start: its volumes, its bridges, enough CPUs.
+
+Source: `pve-behaviour` 37 (a volume that is gone makes the start fail in the task); texts as PVE's nodes log them.
+"""
+
+from __future__ import annotations
+
+from pvesim.core.errors import Failure
+from pvesim.core.world import World
+from pvesim.guests.records import Guest
+from pvesim.guests.rules import read_options, volumes_in
+from pvesim.nodes.records import Interface, Node
+from pvesim.storage.records import Space, Storage, Volume
+
+_BRIDGE_SCRIPT = "/usr/libexec/qemu-server/pve-bridge"
+
+
+def check_volumes(world: World, guest: Guest) -> None:
+    """Raise `Failure` for the first volume of the guest that is not there or whose storage does not answer."""
+    for volid in volumes_in(guest.kind, guest.config):
+        check_volume(world, guest.node, volid)
+
+
+def check_volume(world: World, node: str, volid: str) -> None:
+    """Raise `Failure` where a volume cannot be used on a node."""
+    name, _, path = volid.partition(":")
+    storage = world.get(Storage, name)
+    if storage is None:
+        raise Failure(f"storage '{name}' does not exist")
+    if storage.disable:
+        raise Failure(f"storage '{name}' is disabled")
+    if not storage.on(node):
+        raise Failure(f"storage '{name}' is not available on node '{node}'")
+    space = world.get(Space, (name, storage.place(node)))
+    if space is not None and not space.active:
+        raise Failure(f"storage '{name}' is not online")
+    if world.get(Volume, (name, storage.place(node), path)) is None:
+        raise Failure(f"volume '{volid}' does not exist")
+
+
+def missing_bridge(world: World, guest: Guest) -> tuple[str, str] | None:
+    """The first interface (`net0`) whose bridge the node does not have, and that bridge; None when all are there."""
+    for key, value in guest.config.items():
+        if key.startswith("net") and key[3:].isdigit():
+            bridge = read_options(str(value), "model").get("bridge")
+            if bridge and world.get(Interface, (guest.node, bridge)) is None:
+                return key, bridge
+    return None
+
+
+def bridge_log(guest: Guest, key: str, bridge: str) -> tuple[str, ...]:
+    """What the log of a start says about a bridge that is not there."""
+    first = f"bridge '{bridge}' does not exist"
+    if guest.kind == "lxc":
+        return (first,)
+    device = (
+        f"kvm: -netdev type=tap,id={key},ifname=tap{guest.vmid}i{key[3:]},script={_BRIDGE_SCRIPT},"
+        f"downscript={_BRIDGE_SCRIPT}down: network script {_BRIDGE_SCRIPT} failed with status 512"
+    )
+    return (first, device)
+
+
+def check_cpus(world: World, guest: Guest) -> None:
+    """Raise `Failure` where a virtual machine wants more CPUs than its node has."""
+    node = world.get(Node, guest.node)
+    wanted = int(guest.config.get("sockets", 1)) * int(guest.config.get("cores", 1))
+    if node is not None and wanted > node.hardware.cpus:
+        raise Failure(f"MAX {node.hardware.cpus} vcpus allowed per VM on this node")
