@@ -15,7 +15,6 @@ import typer
 from pvesim.core.errors import SimError
 
 if TYPE_CHECKING:
-    from pvesim.engine import Simulator
     from pvesim.serve import Identity, SimServer
 
 app = typer.Typer(
@@ -90,9 +89,12 @@ def serve(
     identity = _own_identity(cert, key, insecure_http=insecure_http, ca_out=ca_out)
     from pvesim.engine import Simulator
     from pvesim.nodes.records import Node
+    from pvesim.scenario import load
+    from pvesim.scenario.base import DEFAULT_PASSWORD
     from pvesim.serve import SimServer
 
-    simulator = Simulator(scenario, seed=seed, clock=clock.value, time_scale=time_scale, root_password=root_password)
+    loaded = load(scenario)
+    simulator = Simulator(loaded, seed=seed, clock=clock.value, time_scale=time_scale, root_password=root_password)
     server = SimServer(
         simulator,
         host=host,
@@ -107,7 +109,43 @@ def serve(
         _log_to_terminal()
     if ca_out is not None:
         _write_authority(server, ca_out)
-    _run(server, _introduction(server, simulator, scenario, root_password))
+    password = root_password or loaded.root_password or DEFAULT_PASSWORD
+    _run(server, _introduction(server, scenario, password))
+
+
+@app.command()
+def check(
+    files: Annotated[list[str], typer.Argument(help="Scenario files, or names of scenarios that come along.")],
+) -> None:
+    """Check scenario files; every problem is shown with its place."""
+    from pvesim.core.errors import ScenarioError
+    from pvesim.guests.records import Guest
+    from pvesim.nodes.records import Node
+    from pvesim.scenario import build_world, load
+
+    failed = False
+    for file in files:
+        try:
+            scenario = load(file)
+            world = build_world(scenario)
+        except ScenarioError as error:
+            failed = True
+            typer.echo(str(error), err=True)
+        else:
+            holds = [("node", len(world.rows(Node))), ("guest", len(world.rows(Guest)))]
+            holds.append(("contract step", len(scenario.contract)))
+            counts = ", ".join(f"{count} {what}{'' if count == 1 else 's'}" for what, count in holds)
+            typer.echo(f"{file}: OK ({counts})")
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of scenario files, for editors."""
+    from pvesim.scenario import schema_json
+
+    typer.echo(schema_json().decode(), nl=False)
 
 
 def _own_identity(cert: Path | None, key: Path | None, *, insecure_http: bool, ca_out: Path | None) -> Identity | None:
@@ -132,26 +170,17 @@ def _write_authority(server: SimServer, path: Path) -> None:
         raise SimError(f"cannot write {path}: {error.strerror}") from error
 
 
-def _introduction(server: SimServer, simulator: Simulator, scenario: str, root_password: str | None) -> str:
+def _introduction(server: SimServer, scenario: str, password: str) -> str:
     lines = [
         f"pvesim {_version()} serves {scenario}",
         f"  URL          {server.url}",
         "  User         root@pam",
-        f"  Password     {root_password or _known_password(simulator)}",
+        f"  Password     {password}",
     ]
     if server.identity is not None:
         lines.append(f"  Fingerprint  {server.fingerprint}")
     lines += [f"  Control API  {server.url}/_sim/docs", "Stop it with Ctrl-C."]
     return "\n".join(lines)
-
-
-def _known_password(simulator: Simulator) -> str:
-    from pvesim.access.login import password_matches
-    from pvesim.access.rules import ROOT
-    from pvesim.scenario.base import DEFAULT_PASSWORD
-
-    known = password_matches(simulator.world, ROOT, DEFAULT_PASSWORD)
-    return DEFAULT_PASSWORD if known else "as the scenario says (--root-password sets another)"
 
 
 def _run(server: SimServer, introduction: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import socket
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import jsonschema
 import pytest
 
 PVESIM = [sys.executable, "-m", "pvesim.cli"]
@@ -61,7 +63,7 @@ def test_help_is_printed(arguments: tuple[str, ...]) -> None:
 
 def test_serve_shows_how_to_reach_it_and_ends_on_sigterm(tmp_path: Path) -> None:
     authority = tmp_path / "ca.pem"
-    with serving("--root-password", "secret-1", "--ca-out", str(authority)) as (process, printed):
+    with serving("single-node", "--root-password", "secret-1", "--ca-out", str(authority)) as (process, printed):
         url = shown(printed, "URL")
         context = ssl.create_default_context(cafile=str(authority))
         form = {"username": shown(printed, "User"), "password": shown(printed, "Password")}
@@ -76,7 +78,7 @@ def test_serve_shows_how_to_reach_it_and_ends_on_sigterm(tmp_path: Path) -> None
 
 
 def test_serve_plain_http_logs_requests_and_ends_on_sigint() -> None:
-    with serving("--insecure-http", "--log-requests", "--time-scale", "0") as (process, printed):
+    with serving("single-node", "--insecure-http", "--log-requests", "--time-scale", "0") as (process, printed):
         answer = httpx.get(shown(printed, "URL") + "/api2/json/version")
         assert (answer.status_code, answer.reason_phrase) == (401, "No ticket")
         assert "Fingerprint" not in printed
@@ -89,17 +91,46 @@ def test_serve_plain_http_logs_requests_and_ends_on_sigint() -> None:
 def test_a_port_in_use_is_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = run("serve", "--port", str(port))
+        done = run("serve", "single-node", "--port", str(port))
     assert done.returncode == 1
     assert done.stderr.startswith(f"pvesim: port {port} on 127.0.0.1 is in use")
     assert done.stderr.count("\n") == 1
+
+
+def test_check_tells_what_a_scenario_holds() -> None:
+    done = run("check", "single-node")
+    assert (done.returncode, done.stdout) == (0, "single-node: OK (1 node, 0 guests, 0 contract steps)\n")
+
+
+def test_check_shows_every_problem_of_every_file_with_its_place(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("nodes:\n  pve1: {}\nvmz: 3\nseed: -1\n")
+    done = run("check", str(bad), str(tmp_path / "none.yaml"), "single-node")
+    assert done.returncode == 1
+    assert f"{bad}:3:1: vmz" in done.stderr
+    assert f"{bad}:4:1: seed" in done.stderr
+    assert "none.yaml: cannot be read: No such file" in done.stderr
+    assert done.stdout.startswith("single-node: OK")
+
+
+def test_schema_is_a_json_schema() -> None:
+    schema = json.loads(run("schema").stdout)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate({"nodes": {"pve1": {}}}, schema)
+
+
+def test_the_password_shown_is_the_scenarios(tmp_path: Path) -> None:
+    scenario = tmp_path / "own.yaml"
+    scenario.write_text("root_password: from-the-file\nnodes:\n  pve1: {}\n")
+    with serving(str(scenario), "--insecure-http") as (_process, printed):
+        assert shown(printed, "Password") == "from-the-file"
 
 
 def test_an_unknown_scenario_lists_those_that_exist() -> None:
     done = run("serve", "no-such-scenario", "--port", "0")
     assert done.returncode == 1
     assert "no-such-scenario" in done.stderr
-    assert "homelab" in done.stderr
+    assert "single-node" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -114,7 +145,7 @@ def test_an_unknown_scenario_lists_those_that_exist() -> None:
     ],
 )
 def test_options_that_do_not_fit_are_one_line(arguments: tuple[str, ...], text: str) -> None:
-    done = run("serve", "--port", "0", *arguments)
+    done = run("serve", "single-node", "--port", "0", *arguments)
     assert done.returncode == 1
     assert text in done.stderr
     assert done.stderr.count("\n") == 1
