@@ -12,6 +12,7 @@ _ROUTES = (
     "pvesim.nodes.routes",
     "pvesim.nodes.task_routes",
     "pvesim.qemu.routes",
+    "pvesim.storage.routes",
 )
 # What tasks do: their steps name effects, which may be all that a task kept in a world still refers to.
 _EFFECTS = (
@@ -19,6 +20,8 @@ _EFFECTS = (
     "pvesim.guests.power",
     "pvesim.lxc.power",
     "pvesim.qemu.power",
+    "pvesim.storage.removal",
+    "pvesim.storage.transfer",
 )
 
 

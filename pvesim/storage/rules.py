@@ -1,0 +1,228 @@
+"""Storages as a node sees them: which there are, whether they answer, and how full they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from pvesim.core.errors import Failure, ParameterErrors
+from pvesim.core.world import World
+from pvesim.nodes.records import Node
+from pvesim.storage.names import folder_of
+from pvesim.storage.records import Space, Storage, Volume
+from pvesim.storage.types import IMAGE_CONTENTS, TYPES
+
+_LOCAL_FILES = frozenset({"dir", "btrfs"})
+
+
+class SpaceFigures(NamedTuple):
+    """Bytes of a storage on a node; all 0 while it is not active there."""
+
+    total: int
+    used: int
+    avail: int
+    active: bool
+
+
+NO_SPACE = SpaceFigures(0, 0, 0, False)
+
+
+# -- definitions ---------------------------------------------------------------------------------------------------
+
+
+def find_storage(world: World, storage: str) -> Storage:
+    """The definition of a storage. Raises `Failure` for an unknown one."""
+    found = world.get(Storage, storage)
+    if found is None:
+        raise Failure(f"storage '{storage}' does not exist")
+    return found
+
+
+def is_enabled(storage: Storage, node: str) -> bool:
+    """Whether the definition is enabled and covers the node."""
+    return not storage.disable and storage.on(node)
+
+
+def check_enabled(world: World, storage: str, node: str) -> Storage:
+    """The definition of a storage that may be used on a node. Raises `Failure` where it is unknown or switched off."""
+    found = find_storage(world, storage)
+    if found.disable:
+        raise Failure(f"storage '{storage}' is disabled")
+    if not found.on(node):
+        raise Failure(f"storage '{storage}' is not available on node '{node}'")
+    return found
+
+
+def activate(world: World, storage: str, node: str) -> Storage:
+    """The definition of a storage that answers on a node. Raises `Failure`, for one that does not answer too."""
+    found = check_enabled(world, storage, node)
+    if not space_of(world, found, node).active:
+        raise Failure(_inactive_text(found))
+    return found
+
+
+def _inactive_text(storage: Storage) -> str:
+    kind, options = TYPES[storage.type], storage.options
+    if kind.network:
+        return f"storage '{storage.storage}' is not online"
+    if storage.type == "zfspool":
+        reason = f"cannot import '{options.get('pool')}': no such pool available"
+        return f"could not activate storage '{storage.storage}', zfs error: {reason}"
+    if kind.naming == "lvm":
+        return f"no such volume group '{options.get('vgname')}'"
+    path = options.get("path")
+    return f"unable to activate storage '{storage.storage}' - directory '{path}' does not exist or is unreachable"
+
+
+# -- space ---------------------------------------------------------------------------------------------------------
+
+
+def space_of(world: World, storage: Storage | str, node: str) -> SpaceFigures:
+    """The space of a storage on a node: what is used is its base and the sum of its volumes.
+
+    A directory storage with no size of its own lies on the node's root file system and shares its space with the
+    others there. A storage that is off, unknown, elsewhere or without a medium has none.
+    """
+    found = world.get(Storage, storage) if isinstance(storage, str) else storage
+    record = world.get(Node, node)
+    if found is None or record is None or not record.online or not is_enabled(found, node):
+        return NO_SPACE
+    place = found.place(node)
+    space = world.get(Space, (found.storage, place))
+    if space is not None:
+        if not space.active:
+            return NO_SPACE
+        return _figures(space.total, space.used + _used_by_volumes(world).get((found.storage, place), 0))
+    if found.type in _LOCAL_FILES:
+        return _figures(record.hardware.root_size, record.hardware.root_used + root_volumes(world, node))
+    return NO_SPACE
+
+
+def root_volumes(world: World, node: str) -> int:
+    """Bytes of the volumes that lie on a node's root file system."""
+    used = _used_by_volumes(world)
+    return sum(used.get((storage.storage, storage.place(node)), 0) for storage in _on_root(world, node))
+
+
+def _on_root(world: World, node: str) -> Iterator[Storage]:
+    for storage in world.rows(Storage).values():
+        if storage.type in _LOCAL_FILES and world.get(Space, (storage.storage, storage.place(node))) is None:
+            yield storage
+
+
+def _figures(total: int, used: int) -> SpaceFigures:
+    return SpaceFigures(total, used, max(0, total - used), True)
+
+
+def _used_by_volumes(world: World) -> dict[tuple[str, str], int]:
+    def by_place() -> dict[tuple[str, str], int]:
+        sums: dict[tuple[str, str], int] = {}
+        for volume in world.rows(Volume).values():
+            place = (volume.storage, volume.place)
+            own = volume.used if volume.content in IMAGE_CONTENTS else max(volume.used, volume.size)
+            sums[place] = sums.get(place, 0) + own
+        return sums
+
+    return world.cached("used by volumes", (Volume,), by_place)
+
+
+# -- what lists and status show ------------------------------------------------------------------------------------
+
+
+def status_of(world: World, storage: Storage, node: str) -> dict[str, Any]:
+    """`GET /nodes/{node}/storage/{storage}/status`."""
+    total, used, avail, active = space_of(world, storage, node)
+    return {
+        "active": int(active),
+        "avail": avail,
+        "content": ",".join(storage.content),
+        "enabled": int(is_enabled(storage, node)),
+        "shared": int(storage.shared),
+        "total": total,
+        "type": storage.type,
+        "used": used,
+    }
+
+
+def find_status(world: World, storage: str, node: str) -> dict[str, Any]:
+    """The same for a storage by name. Raises `ParameterErrors` for an unknown one."""
+    found = world.get(Storage, storage)
+    if found is None:
+        raise ParameterErrors({"storage": "No such storage."})
+    return status_of(world, found, node)
+
+
+def list_on_node(world: World, node: str, visible: Iterator[Storage], filters: dict[str, Any]) -> list[dict[str, Any]]:
+    """`GET /nodes/{node}/storage`. `filters` are the method's parameters; `visible` what the asker may see.
+
+    Raises `ParameterErrors` when one is asked for that does not exist or lacks the content.
+    """
+    contents = _words(filters.get("content"))
+    wanted, target = filters.get("storage"), filters.get("target")
+    if wanted and not _offers(world.get(Storage, wanted), node, contents):
+        raise ParameterErrors({"storage": "No such storage."})
+    rows = []
+    for storage in visible:
+        if (wanted and storage.storage != wanted) or not _offers(storage, node, contents):
+            continue
+        if filters.get("enabled") and not is_enabled(storage, node):
+            continue
+        if target and target not in (node, "localhost") and not _reaches(storage, node, target):
+            continue
+        rows.append(_list_row(world, storage, node, bool(filters.get("format"))))
+    return rows
+
+
+def _list_row(world: World, storage: Storage, node: str, with_formats: bool) -> dict[str, Any]:
+    row = {"storage": storage.storage, **status_of(world, storage, node)}
+    if row["total"]:
+        row["used_fraction"] = row["used"] / row["total"]
+    if with_formats:
+        formats = formats_of(storage)
+        row["formats"] = {"default": default_format(storage), "supported": sorted(formats)}
+        if TYPES[storage.type].naming == "iscsi":
+            row["select_existing"] = 1
+    return row
+
+
+def _offers(storage: Storage | None, node: str, contents: list[str]) -> bool:
+    if storage is None or not contents:
+        return storage is not None
+    return is_enabled(storage, node) and any(content in storage.content for content in contents)
+
+
+def _reaches(storage: Storage, node: str, target: str) -> bool:
+    return storage.shared and storage.on(node) and storage.on(target)
+
+
+def _words(text: str | None) -> list[str]:
+    return (text or "").replace(",", " ").replace(";", " ").split()
+
+
+# -- formats -------------------------------------------------------------------------------------------------------
+
+
+def formats_of(storage: Storage) -> tuple[str, ...]:
+    """The image formats that a storage takes."""
+    formats = TYPES[storage.type].formats
+    if storage.type == "lvm" and not storage.options.get("snapshot-as-volume-chain"):
+        return tuple(name for name in formats if name != "qcow2")
+    return formats
+
+
+def default_format(storage: Storage) -> str:
+    """The format of an image for which none is asked."""
+    wanted = storage.options.get("format")
+    return str(wanted) if wanted in formats_of(storage) else formats_of(storage)[0]
+
+
+def is_thin(storage: Storage) -> bool:
+    """Whether an empty image takes no space."""
+    if storage.type in ("zfspool", "zfs"):
+        return bool(storage.options.get("sparse"))
+    return TYPES[storage.type].thin and storage.options.get("preallocation") not in ("full", "falloc")
+
+
+def dump_folder(storage: Storage) -> str:
+    """Where backups go on a storage of files, such as `/var/lib/vz/dump`."""
+    return folder_of(storage, "backup")

@@ -1,0 +1,121 @@
+"""Files that come into a storage from outside: uploads and downloads.
+
+Sources: the recorded exchanges `storage/052` to `storage/062`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from pvesim.core.errors import Failure, ParameterErrors
+from pvesim.core.tasks import Step, Task, effect
+from pvesim.core.world import World
+from pvesim.multipart import UploadedFile
+from pvesim.storage.names import folder_of, parse_name
+from pvesim.storage.records import Storage, Volume
+from pvesim.storage.rules import check_enabled, space_of
+from pvesim.storage.types import TYPES
+
+_EXTENSIONS = {
+    "iso": re.compile(r".+\.(?:iso|img)", re.IGNORECASE),
+    "vztmpl": re.compile(r".+\.tar(?:\.(?:gz|xz|zst|bz2))?"),
+    "import": re.compile(r".+\.(?:ova|ovf|qcow2|raw|vmdk)"),
+}
+
+
+def check_target(world: World, node: str, storage: str, content: str, filename: str) -> tuple[Storage, str]:
+    """The storage and the cleaned file name of something that comes in. Raises `Failure` or `ParameterErrors`."""
+    found = check_enabled(world, storage, node)
+    if not TYPES[found.type].has_files:
+        raise Failure(f"cannot upload to storage type '{found.type}', not a file based storage!")
+    if content not in found.content:
+        raise Failure(f"storage '{storage}' does not support '{content}' content")
+    name = clean_name(filename)
+    if _EXTENSIONS[content].fullmatch(name) is None:
+        raise ParameterErrors({"filename": "wrong file extension"})
+    return found, name
+
+
+def clean_name(filename: str) -> str:
+    """A file name without its folders; other characters than letters, digits and `-_.` become `_`."""
+    return re.sub(r"[^a-zA-Z0-9_.\-]", "_", re.split(r"[/\\]", filename.rstrip("\n"))[-1])
+
+
+# -- uploads -----------------------------------------------------------------------------------------------------------
+
+
+def upload_steps(
+    world: World, node: str, storage: Storage, name: str, params: dict[str, Any], given: UploadedFile
+) -> list[Step]:
+    """The task of an upload: it checks the checksum, if there is one, and copies the file into its folder."""
+    content = params["content"]
+    source = f"/var/tmp/pveupload-{world.random_bytes(16, 'upload').hex()}"  # noqa: S108 (a text only)
+    target = f"{folder_of(storage, content)}/{name}"
+    size = len(given.content)
+    log = [
+        f"starting file import from: {source}",
+        f"target node: {node}",
+        f"target file: {target}",
+        f"file size is: {size}",
+    ]
+    steps = [Step(log=tuple(log))]
+    expected = params.get("checksum")
+    if expected:
+        algorithm = params["checksum-algorithm"]
+        found = hashlib.new(algorithm, given.content, usedforsecurity=False).hexdigest()
+        steps.append(Step(log=("calculating checksum...",)))
+        steps.append(Step(effect="storage.checksum", arguments=(found, expected)))
+    place = storage.place(node)
+    return [
+        *steps,
+        Step(log=(f"command: cp -- {source} {target}",), effect="storage.import",
+             arguments=(storage.storage, node, place, content, name, size)),
+        Step(after=0.2, log=("finished file import successfully",)),
+    ]  # fmt: skip
+
+
+@effect("storage.checksum")
+def compare_checksums(world: World, task: Task, found: str, expected: str) -> list[Step]:
+    """Fail the task unless the checksum is the expected one."""
+    if found != expected.lower():
+        raise Failure(f"checksum mismatch: got '{found}' != expect '{expected}'")
+    return [Step(log=("OK, checksum verified",))]
+
+
+@effect("storage.import")
+def import_file(
+    world: World, task: Task, storage: str, node: str, place: str, content: str, name: str, size: int
+) -> None:
+    """Put a file in its place; one of the same name is replaced."""
+    key = (storage, place, f"{content}/{name}")
+    before = world.get(Volume, key)
+    if size > space_of(world, storage, node).avail + (before.used if before else 0):
+        raise Failure(f"import failed: write '{name}' - No space left on device")
+    found = world.get(Storage, storage)
+    if found is None:
+        raise Failure(f"storage '{storage}' does not exist")
+    format = parse_name(found, f"{content}/{name}").format
+    world.put(Volume(storage, place, f"{content}/{name}", content, format, size, size, world.now))
+
+
+# -- downloads ---------------------------------------------------------------------------------------------------------
+
+
+def download_steps(storage: Storage, name: str, content: str, url: str) -> list[Step]:
+    """The task of a download. A simulated node has no way out, so it finds no route to any host."""
+    target = f"{folder_of(storage, content)}/{name}"
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return [
+        Step(log=(f"downloading {url} to {target}",)),
+        Step(after=1.0, effect="storage.no_route", arguments=(f"{parts.hostname}:{port}",)),
+    ]
+
+
+@effect("storage.no_route")
+def no_route(world: World, task: Task, host: str) -> None:
+    """Fail a download as the node's program does when it cannot reach the host."""
+    raise Failure(f"download failed: Connecting to {host}... failed: No route to host.")
