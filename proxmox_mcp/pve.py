@@ -137,17 +137,18 @@ class Pve:
 
     def _call(self, method: Method, path: str, segments: str, params: dict[str, Any], until: float) -> Any:
         """One request, in a worker thread."""
-        api = self._api()
         # Imported here and in `_api`, because that takes time which a server should not spend before it is asked.
-        from proxmoxer.core import ResourceException
+        from proxmoxer.core import AuthenticationError, ResourceException
         from requests import RequestException
 
         from proxmox_mcp.transport import connection_error, deadline, readable_reason
 
         deadline.set(until)
-        resource = api(segments)
         try:
-            return getattr(resource, method.lower())(**params)
+            return getattr(self._api()(segments), method.lower())(**params)
+        except AuthenticationError as error:
+            # Only a connection that was injected logs in the way proxmoxer does.
+            raise from_answer(Answer(401, str(error), "POST", "/access/ticket")) from None
         except ResourceException as error:
             errors = error.errors if isinstance(error.errors, dict) else {}
             # A body that is not JSON reaches us as bytes under "errors"; only texts are PVE's.

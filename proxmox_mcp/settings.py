@@ -168,14 +168,22 @@ def _read_toml(path: Path) -> dict[str, Any]:
     return table
 
 
+def _read_env_file(path: Path) -> dict[str, Any]:
+    try:
+        return DotEnvSettingsSource(Settings, env_file=path, env_file_encoding="utf-8", env_ignore_empty=True)()
+    except OSError as error:
+        raise SettingsError(f"The file {path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"The file {path} is not text in UTF-8.") from None
+
+
 def _layers(options: Mapping[str, Any], config: Path | None, env_file: Path | None) -> list[tuple[str, dict[str, Any]]]:
     """The sources, the strongest first, each with how a value of it is named to the user."""
     given = InitSettingsSource(Settings, {key: value for key, value in options.items() if value is not None})()
     environment = EnvSettingsSource(Settings, env_ignore_empty=True)()
     layers = [("--{option}", given), (PREFIX + "{variable}", environment)]
     if env_file is not None and env_file.is_file():
-        dotenv = DotEnvSettingsSource(Settings, env_file=env_file, env_file_encoding="utf-8", env_ignore_empty=True)()
-        layers.append((f"{PREFIX}{{variable}} in {env_file}", dotenv))
+        layers.append((f"{PREFIX}{{variable}} in {env_file}", _read_env_file(env_file)))
     named = config or (Path(os.environ[PREFIX + "CONFIG"]) if os.environ.get(PREFIX + "CONFIG") else None)
     if named is not None:
         layers.append((f"{{key}} in {named}", _read_toml(named.expanduser())))

@@ -1,5 +1,6 @@
 """The command line as a process of its own."""
 
+import inspect
 import json
 import os
 import signal
@@ -9,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from proxmox_mcp.cli import serve
+from proxmox_mcp.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 INITIALIZE = {
@@ -74,6 +78,13 @@ def test_help_does_not_load_the_sdk(tmp_path: Path) -> None:
     )
     assert "--simulate SCENARIO" in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_every_setting_but_a_secret_is_an_option() -> None:
+    options = set(inspect.signature(serve).parameters) - {"config", "simulate"}
+    secrets = {name for name, field in Settings.model_fields.items() if "Secret" in str(field.annotation)}
+    assert options == set(Settings.model_fields) - secrets
+    assert secrets == {"token_value", "password"}
 
 
 def test_version(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 import anyio
 import pytest
 import requests
+from proxmoxer import AuthenticationError
 
 from proxmox_mcp.errors import (
     BadParameters,
@@ -123,6 +124,14 @@ async def test_a_refused_token_is_not_tried_again(cluster: FakeCluster) -> None:
     with pytest.raises(NotAuthenticated, match="Authentication failed!"):
         await patient(cluster).get("/x")
     assert len(cluster.requests) == 1
+
+
+async def test_a_login_that_fails_is_a_refusal(settings: Settings) -> None:
+    def connect() -> Any:
+        raise AuthenticationError("Couldn't authenticate user: alice@pve")
+
+    with pytest.raises(NotAuthenticated, match="alice@pve"):
+        await Pve(settings, connect=connect).get("/nodes")
 
 
 async def test_a_dead_ticket_is_replaced_once(cluster: FakeCluster) -> None:

@@ -85,6 +85,12 @@ def test_what_is_not_toml_is_said_to_be_so(tmp_path: Path, text: str) -> None:
         load_settings(config=config)
 
 
+def test_an_env_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"PROXMOX_HOST=\xff\xfe")
+    with pytest.raises(SettingsError, match=r"\.env is not text"):
+        load_settings()
+
+
 def test_a_missing_file_is_said_to_be_missing() -> None:
     with pytest.raises(SettingsError, match="cannot be read: No such file"):
         load_settings(config=Path("nowhere.toml"))
