@@ -200,9 +200,9 @@ def _vlan_or_range(text: str) -> None:
 
 
 def _pem(kind: str, multiple: bool) -> Check:
-    block = rf"\s*-----BEGIN {kind}-----\s[A-Za-z0-9+/=\s]+-----END {kind}-----\s*"
+    block = rf"-----BEGIN {kind}-----\s[A-Za-z0-9+/=\s]+-----END {kind}-----\s*"
     return _matches(
-        f"(?:{block}){'+' if multiple else ''}",
+        rf"\s*(?:{block}){'+' if multiple else ''}",
         "value does not look like a valid certificate in PEM format"
         if multiple
         else "value does not look like a valid PEM string",

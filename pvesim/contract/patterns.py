@@ -11,7 +11,17 @@ _REWRITES = (
     (re.compile(r"\(\?\^:"), "(?-i:"),
     (re.compile(r"\\Z"), r"(?=\\n?\\Z)"),
     (re.compile(r"\\z"), r"\\Z"),
+    # The same names match, without the exponential number of ways to match them that an empty separator allows.
+    (re.compile(re.escape("(?:[._]|__|[-]*)")), "(?:[._]|__|[-]+)"),
 )
+
+# Some patterns take quadratic time, and nothing that has to match one is nearly as long as this.
+LONGEST_MATCHED = 8192
+
+
+def matches(pattern: re.Pattern[str], text: str) -> bool:
+    """Whether PVE takes the text for the pattern; texts over LONGEST_MATCHED characters never match."""
+    return len(text) <= LONGEST_MATCHED and pattern.search(text) is not None
 
 
 @lru_cache(maxsize=512)

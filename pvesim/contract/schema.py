@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
 from typing import Any
 
 import orjson
@@ -179,9 +178,3 @@ def schema_of(facts: Mapping[str, Any]) -> Schema:
     if schema is None:
         schema = _compiled[key] = Schema(facts)
     return schema
-
-
-@cache
-def numbered_names(base: str) -> tuple[str, ...]:
-    """All names of a numbered parameter: `net` gives net0 to net31."""
-    return tuple(f"{base}{number}" for number in range(NUMBERED[base]))

@@ -13,6 +13,7 @@ from typing import Any
 
 from pvesim.contract.formats import FormatError
 from pvesim.contract.methods import Method
+from pvesim.contract.patterns import matches
 from pvesim.contract.schema import Fields, Schema
 from pvesim.contract.typed_rules import TYPED_PARAMETERS
 from pvesim.core.errors import ParameterErrors
@@ -159,7 +160,7 @@ def _check_text(schema: Schema, text: str, place: str) -> None:
             _parse(schema.fields, text, place)
     except FormatError as error:
         raise _Refusal(f"invalid format - {error}\n") from None
-    if schema.pattern is not None and schema.pattern.search(text) is None:
+    if schema.pattern is not None and not matches(schema.pattern, text):
         raise _Refusal("value does not match the regex pattern")
     if schema.max_length is not None and len(text) > schema.max_length:
         raise _Refusal(f"value may only be {schema.max_length} characters long")
