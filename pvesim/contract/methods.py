@@ -118,8 +118,8 @@ class _Node:
     def load(self) -> dict[str, Method]:
         if self.methods is None:
             facts = orjson.loads(self.text) if self.text is not None else {}
+            # The text stays: another thread may be reading it at this moment, to the same result.
             self.methods = {verb: Method(verb, self.path, fact) for verb, fact in facts.items()}
-            self.text = None
         return self.methods
 
     def child(self, part: str) -> _Node:
