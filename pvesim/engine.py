@@ -22,6 +22,7 @@ from pvesim.core.clock import Clock, Mode
 from pvesim.core.errors import ApiError, Failure, Forbidden, NodeUnreachable, NoSuchMethod, NotModelled, Unauthorized
 from pvesim.core.world import World
 from pvesim.indexes import TOP, index_of
+from pvesim.multipart import without_content
 from pvesim.nodes.records import Node
 from pvesim.routing import Answer, Call, handler_of
 from pvesim.wire import Refused, WireRequest, WireResponse, check_format, failure, read_parameters, read_path, success
@@ -169,7 +170,7 @@ class Simulator:
         given.update(places)
         self._permit(method, given, identity)
         node = self._node_for(method, places)
-        params = verify(method, given)
+        params = verify(method, without_content(given))
         if verb != "GET" and method.protected and not method.world and not is_quorate(self.world):
             raise Failure("cluster not ready - no quorum?")
         call = Call(self.world, method, identity, node, self.local_node, params, given)

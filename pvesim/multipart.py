@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,13 @@ def read_multipart(content_type: str, body: bytes) -> dict[str, Any]:
     except ValueError:
         return {}
     return reader.fields
+
+
+def without_content(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The fields with the name of each file in place of the file."""
+    if not any(isinstance(value, UploadedFile) for value in fields.values()):
+        return fields
+    return {name: value.filename if isinstance(value, UploadedFile) else value for name, value in fields.items()}
 
 
 class _Reader:

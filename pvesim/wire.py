@@ -24,6 +24,7 @@ FORMATS = frozenset({"json", "extjs", "html"})
 FORM_LIMIT = 512 * 1024  # bytes; the daemon takes no larger body except for an upload
 
 _API = re.compile(r"^/api2/([a-z]+)(/.*)?$")
+_UPLOAD_PARTS = ("content", "checksum-algorithm", "checksum")
 _UPLOAD = re.compile(r"^/nodes/[^/]+/storage/[^/]+/upload$")
 
 
@@ -88,10 +89,7 @@ def _read_body(request: WireRequest, path: str) -> Mapping[str, Any]:
     content_type = request.headers.get("content-type", "")
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "multipart/form-data" and request.method == "POST" and _UPLOAD.match(path):
-        fields = read_multipart(content_type, request.body)
-        if not any(isinstance(value, UploadedFile) for value in fields.values()):
-            raise Refused(500, "upload failed")
-        return fields
+        return _read_upload(read_multipart(content_type, request.body))
     if kind not in ("", FORM_TYPE, "application/json"):
         raise Refused(506, f"upload 'Content-Type '{content_type}' not implemented")
     if len(request.body) > FORM_LIMIT:
@@ -101,6 +99,19 @@ def _read_body(request: WireRequest, path: str) -> Mapping[str, Any]:
         if kind == "application/json"
         else decode_form(request.body.decode("utf-8", "replace"))
     )
+
+
+def _read_upload(fields: dict[str, Any]) -> dict[str, Any]:
+    """The parts of an upload up to the file; the daemon reads those before it in one order only."""
+    parts: dict[str, Any] = {}
+    known = iter(_UPLOAD_PARTS)
+    for name, value in fields.items():
+        if isinstance(value, UploadedFile):
+            return {**parts, name: value}
+        if name not in known:  # this consumes what comes before the name
+            raise Refused(400, "Bad Request", silent=True)
+        parts[name] = value
+    raise Refused(500, "upload failed\n")
 
 
 def decode_form(text: str) -> dict[str, Any]:
