@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from pvesim.access.login import hash_password
@@ -96,13 +97,16 @@ def _build_user(context: Context, userid: str, model: UserModel) -> None:
 def build_acl(context: Context) -> None:
     """The ACL, after everything that it may speak of."""
     world = context.world
-    tables = {"user": User, "group": Group, "token": Token}
+    known: dict[str, Mapping[str, object]] = {
+        "user": world.rows(User),
+        "group": world.rows(Group),
+        "token": world.rows(Token),
+    }
     for position, entry in enumerate(context.scenario.acl):
         location: Location = ("acl", position)
         type, ugid = entry.subject
-        rows = world.rows(tables[type])
-        if ugid not in rows:
-            context.problem((*location, type), f"no {type} '{ugid}': {known_names(rows)}")
+        if ugid not in known[type]:
+            context.problem((*location, type), f"no {type} '{ugid}': {known_names(known[type])}")
         if world.get(Role, entry.role) is None:
             context.problem((*location, "role"), f"no role '{entry.role}': {known_names(world.rows(Role))}")
         path = "/" + "/".join(part for part in entry.path.split("/") if part)

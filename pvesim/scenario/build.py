@@ -10,7 +10,11 @@ from pvesim.scenario.access import build_access, build_acl
 from pvesim.scenario.base import DEFAULT_PASSWORD, empty_world
 from pvesim.scenario.context import Context
 from pvesim.scenario.files import load
+from pvesim.scenario.firewall import build_firewall
+from pvesim.scenario.fleet import build_fleet
+from pvesim.scenario.groups import build_ha, build_pools
 from pvesim.scenario.guests import build_guests
+from pvesim.scenario.history import build_history
 from pvesim.scenario.nodes import build_nodes
 from pvesim.scenario.storages import build_backups, build_definitions, build_spaces, build_volumes
 
@@ -33,11 +37,15 @@ def build_world(source: Any = None, *, seed: int | None = None, now: float | Non
     build_definitions(context)
     build_volumes(context)
     build_guests(context)
+    build_fleet(context)
     build_backups(context)
     build_spaces(context)
+    build_pools(context)
     build_acl(context)
-    scenario.places.check()
+    build_firewall(context)
+    build_ha(context)
     for node in world.rows(Node):
         world.put(Counter(f"pid/{node}", context.pids.get(node, 1000)))
+    build_history(context)
+    scenario.places.check()
     return world
-

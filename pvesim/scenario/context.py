@@ -64,7 +64,7 @@ class Context:
         nodes = self.world.rows(Node)
         if name is None:
             if len(nodes) == 1:
-                return next(iter(nodes))
+                return str(next(iter(nodes)))
             self.problem(location, f"which node? {known_names(nodes)}")
         elif name in nodes:
             return name

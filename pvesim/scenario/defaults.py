@@ -42,19 +42,16 @@ DEFAULT_STORAGES: dict[str, dict[str, Any]] = {
 # What a storage type cannot be without, where a scenario does not say it.
 STORAGE_OPTIONS: dict[str, dict[str, str]] = {
     "btrfs": {"path": "/mnt/{storage}"},
-    "cephfs": {"path": "/mnt/pve/{storage}"},
-    "cifs": {"server": "10.10.10.2", "share": "{storage}", "path": "/mnt/pve/{storage}"},
+    "cifs": {"server": "10.10.10.2", "share": "{storage}"},
     "dir": {"path": "/mnt/{storage}"},
     "iscsi": {"portal": "10.10.10.2", "target": "iqn.2026-01.test.example:{storage}"},
     "lvm": {"vgname": "{storage}"},
     "lvmthin": {"vgname": "pve", "thinpool": "data"},
-    "nfs": {"server": "10.10.10.2", "export": "/export/{storage}", "path": "/mnt/pve/{storage}"},
+    "nfs": {"server": "10.10.10.2", "export": "/export/{storage}"},
     "pbs": {"server": "10.10.10.3", "datastore": "{storage}", "username": "backup@pbs"},
     "rbd": {"pool": "rbd"},
     "zfspool": {"pool": "rpool/data"},
 }
-STORAGE_CONTENT = {"cephfs": "backup", "cifs": "images", "iscsi": "images", "nfs": "images", "pbs": "backup"}
-SHARED_TYPES = frozenset(("cephfs", "cifs", "esxi", "iscsi", "iscsidirect", "nfs", "pbs", "rbd", "zfs"))
 # What PVE takes for granted where its configuration names no storage `local` (recorded exchange: a fresh node).
 IMPLIED_LOCAL: dict[str, Any] = {"path": "/var/lib/vz", "priority": 0, "prune-backups": "keep-all=1"}
 IMPLIED_CONTENT = ("images", "rootdir", "backup", "iso", "vztmpl", "snippets")
@@ -93,7 +90,7 @@ def network(node: str, ip: str) -> list[Interface]:
 
 
 def node_address(position: int) -> str:
-    """The address of the node at a position, counted from 0: 10.10.10.11, 10.10.10.12, …"""
+    """The address of the node at a position, counted from 0: 10.10.10.11, then .12 and so on."""
     return f"10.10.{10 + position // 200}.{11 + position % 200}"
 
 

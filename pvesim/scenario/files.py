@@ -130,16 +130,18 @@ def _fields_at(location: tuple[int | str, ...]) -> list[str]:
     schema = Scenario.model_json_schema()
     here: dict[str, Any] = schema
     for part in location:
-        here = here.get("items") if isinstance(part, int) and "items" in here else _below(here, part)
-        here = next((choice for choice in here.get("anyOf", ()) if "null" not in str(choice.get("type"))), here)
+        here = _below(here, part)
+        here = next((choice for choice in here.get("anyOf", ()) if choice.get("type") != "null"), here)
         if "$ref" in here:
             here = schema["$defs"][here["$ref"].rpartition("/")[2]]
     return sorted(here.get("properties", {}))
 
 
 def _below(schema: dict[str, Any], part: int | str) -> dict[str, Any]:
-    named: dict[str, Any] | None = schema.get("properties", {}).get(str(part))
-    if named is not None:
-        return named.get("allOf", [named])[0]
-    patterns = schema.get("patternProperties")
-    return next(iter(patterns.values())) if patterns else schema.get("additionalProperties", {})
+    """The schema of a list's items, of a field, or of what stands under any key."""
+    if isinstance(part, int) and "items" in schema:
+        return dict(schema["items"])
+    named = schema.get("properties", {}).get(str(part))
+    if named is None:
+        named = next(iter(schema.get("patternProperties", {}).values()), None) or schema.get("additionalProperties")
+    return dict(named) if isinstance(named, dict) else {}

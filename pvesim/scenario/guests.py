@@ -27,10 +27,11 @@ _CREATE: dict[Kind, tuple[str, dict[str, Any]]] = {
 }
 # What the create methods take and no configuration keeps.
 _NOT_KEPT = frozenset(
-    """
-    archive bwlimit force ha-managed ignore-unpack-errors import-working-storage live-restore node ostemplate
-    password pool restore ssh-public-keys start storage unique vmid
-    """.split()
+    (
+        *("archive", "bwlimit", "force", "ha-managed", "ignore-unpack-errors", "import-working-storage"),
+        *("live-restore", "node", "ostemplate", "password", "pool", "restore", "ssh-public-keys", "start"),
+        *("storage", "unique", "vmid"),
+    )
 )
 _SECTIONS: dict[Kind, str] = {"qemu": "vms", "lxc": "containers"}
 
@@ -99,7 +100,10 @@ class _Builder:
 
     def _with_agent(self, config: Mapping[str, Any]) -> Behaviour:
         """A guest whose configuration enables the agent has one inside, unless the scenario says otherwise."""
-        if self.model.behaviour.agent is not None or str(config.get("agent", "0")).split(",")[0] not in ("1", "enabled=1"):
+        if self.model.behaviour.agent is not None or str(config.get("agent", "0")).split(",")[0] not in (
+            "1",
+            "enabled=1",
+        ):
             return self.behaviour
         return replace(self.behaviour, agent=True)
 
@@ -235,5 +239,3 @@ def boot_order(config: Mapping[str, Any]) -> str:
             chosen.setdefault(sort, key)
     order = ";".join(chosen[sort] for sort in ("disk", "cdrom", "net") if sort in chosen)
     return f"order={order}" if order else " "
-
-

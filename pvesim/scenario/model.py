@@ -101,13 +101,12 @@ class NodeModel(Model):
 
 
 class VolumeModel(Model):
-    """A volume that is no guest's configured disk, such as `iso/debian.iso`. On a local storage: on `node`, or on all."""
+    """A volume that is no guest's disk, such as `iso/debian.iso`; a local storage has it on `node`, or on all."""
 
     name: str = Field(min_length=1)
     size: Size
     ago: Duration = 30 * 86400.0
     node: str | None = None
-    vmid: Vmid | None = None
     notes: str | None = None
     protected: bool = False
 
@@ -275,7 +274,7 @@ class AclModel(Model):
         return ("group", self.group) if self.group is not None else ("token", self.token or "")
 
 
-# -- firewall, high availability, history --------------------------------------------------------------------------------
+# -- firewall, high availability, history ------------------------------------------------------------------------------
 
 
 class AliasModel(Model):

@@ -7,16 +7,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pvesim.contract import split_list
+from pvesim.core.errors import Failure
 from pvesim.guests.records import Guest
 from pvesim.nodes.records import Node
 from pvesim.scenario import defaults
 from pvesim.scenario.context import Context, known_names
 from pvesim.scenario.model import BackupModel, SpaceModel, StorageModel, VolumeModel
 from pvesim.scenario.reading import Location
+from pvesim.storage.names import parse_name
 from pvesim.storage.records import GIB, Space, Storage, Volume
+from pvesim.storage.rules import root_volumes
+from pvesim.storage.types import TYPES
 
-_PREFIXES = ("iso", "vztmpl", "snippets", "import", "backup")
-_COMPRESSED = {"tar.gz": "tgz", "tar.xz": "txz", "tar.zst": "tzst", "tar.bz2": "tbz2"}
+_MOUNTED = frozenset(("cephfs", "cifs", "nfs"))  # PVE chooses their path itself
+_ON_ROOT = frozenset(("btrfs", "dir"))  # without a size of their own they lie on the node's root file system
 _ENDINGS = {"none": "", "lzo": ".lzo", "gz": ".gz", "zst": ".zst"}
 
 
@@ -41,20 +45,20 @@ def _build_definition(context: Context, name: str, model: StorageModel, location
     wanted = {key: text.format(storage=name) for key, text in defaults.STORAGE_OPTIONS.get(model.type, {}).items()}
     wanted.update(model.config)
     # A network storage's mount point is PVE's own choice, and no parameter of the create method.
-    path = {"path": wanted.pop("path")} if model.type in ("nfs", "cifs", "cephfs") and "path" in wanted else {}
-    options = context.verified(
-        "POST", "/storage", (*location, "config"), wanted, storage=name, type=model.type
-    )
-    content = options.pop("content", defaults.STORAGE_CONTENT.get(model.type, "images,rootdir"))
+    path = {"path": f"/mnt/pve/{name}"} if model.type in _MOUNTED else {}
+    options = context.verified("POST", "/storage", (*location, "config"), wanted, storage=name, type=model.type)
+    kind = TYPES.get(model.type)
+    content = tuple(split_list(str(options.pop("content", "")))) or (kind.default_contents if kind else ())
     nodes = tuple(split_list(str(options.pop("nodes", ""))))
+    known = context.world.rows(Node)
     for node in nodes:
-        if context.world.get(Node, node) is None:
-            context.problem((*location, "config", "nodes"), f"no node '{node}': {known_names(context.world.rows(Node))}")
-    shared = bool(options.pop("shared", 0)) or model.type in defaults.SHARED_TYPES
+        if node not in known:
+            context.problem((*location, "config", "nodes"), f"no node '{node}': {known_names(known)}")
+    for unfit in [name for name in content if kind and name not in kind.contents]:
+        context.problem((*location, "config", "content"), f"a storage of type '{model.type}' cannot hold '{unfit}'")
+    shared = bool(options.pop("shared", 0)) or (kind is not None and kind.network)
     disable = bool(options.pop("disable", 0))
-    context.world.put(
-        Storage(name, model.type, tuple(split_list(str(content))), nodes, shared, disable, {**path, **options})
-    )
+    context.world.put(Storage(name, model.type, content, nodes, shared, disable, {**path, **options}))
 
 
 def places_of(context: Context, storage: Storage) -> list[str]:
@@ -92,30 +96,34 @@ def put_volume(context: Context, volume: Volume, location: Location) -> None:
 
 
 def _build_volume(context: Context, storage: Storage, model: VolumeModel, location: Location) -> None:
-    content = _content_of(context, model)
-    if content not in storage.content:
+    place = (*location, "name")
+    try:
+        parsed = parse_name(storage, model.name)
+    except (Failure, KeyError) as refusal:
+        context.problem(place, str(refusal))
+        return
+    if parsed.content not in storage.content:
         context.problem(
-            (*location, "name"),
-            f"storage '{storage.storage}' does not hold '{content}': it holds {', '.join(storage.content)}",
+            place,
+            f"storage '{storage.storage}' does not hold '{parsed.content}': it holds {', '.join(storage.content)}",
         )
-    for place in _chosen_places(context, storage, model.node, location):
-        put_volume(
-            context,
-            Volume(
-                storage.storage,
-                place,
-                model.name,
-                content,
-                format_of(model.name, content),
-                model.size,
-                used=model.size,
-                ctime=float(int(context.ago(model.ago))),
-                vmid=model.vmid,
-                notes=model.notes,
-                protected=model.protected,
-            ),
-            (*location, "name"),
+    for where in _chosen_places(context, storage, model.node, location):
+        volume = Volume(
+            storage.storage,
+            where,
+            model.name,
+            parsed.content,
+            parsed.format,
+            model.size,
+            used=model.size,
+            ctime=float(int(context.ago(model.ago))),
+            vmid=parsed.vmid,
+            parent=parsed.base,
+            notes=model.notes,
+            protected=model.protected,
+            subtype=parsed.subtype,
         )
+        put_volume(context, volume, place)
 
 
 def _chosen_places(context: Context, storage: Storage, node: str | None, location: Location) -> Iterable[str]:
@@ -130,32 +138,12 @@ def _chosen_places(context: Context, storage: Storage, node: str | None, locatio
     return [storage.place(node)]
 
 
-def _content_of(context: Context, model: VolumeModel) -> str:
-    prefix = model.name.partition("/")[0]
-    if prefix in _PREFIXES:
-        return prefix
-    return "rootdir" if model.vmid in context.scenario.containers else "images"
-
-
-def format_of(name: str, content: str) -> str:
-    """A volume's format, by its name."""
-    if content == "iso":
-        return "iso"
-    if content == "snippets":
-        return "snippet"
-    if content == "vztmpl":
-        return next((format for ending, format in _COMPRESSED.items() if name.endswith(ending)), "tar")
-    if name.startswith("subvol-"):
-        return "subvol"
-    ending = name.rpartition(".")[2] if "." in name else ""
-    return ending if ending in ("qcow2", "vmdk", "subvol", "ova", "ovf") else "raw"
-
-
 def _build_backup(context: Context, storage: Storage, model: BackupModel, location: Location) -> None:
     guest = context.world.get(Guest, model.guest)
     kind = model.kind or (guest.kind if guest else None)
     if guest is None and (kind is None or model.config is None):
-        context.problem((*location, "guest"), f"no guest {model.guest}: a backup of one that is gone needs kind and config")
+        text = f"no guest {model.guest}: a backup of one that is gone needs kind and config"
+        context.problem((*location, "guest"), text)
         return
     if "backup" not in storage.content:
         context.problem(location, f"storage '{storage.storage}' does not hold backups")
@@ -221,22 +209,32 @@ def build_spaces(context: Context) -> None:
 
 def _build_space(context: Context, storage: Storage, place: str, model: StorageModel, volumes: int) -> None:
     own = model.nodes.get(place, SpaceModel())
-    node = context.world.get(Node, place)
-    on_root = node.hardware if node is not None and storage.options.get("path") == "/var/lib/vz" else None
-    used = _first(own.used, model.used, on_root.root_used if on_root else 0)
-    size = _first(own.size, model.size)
+    size, used = _first(own.size, model.size), _first(own.used, model.used)
+    active = model.active and own.active
+    if active and size is None and used is None and place and storage.type in _ON_ROOT:
+        _check_root(context, storage, place)
+        return
+    used = used or 0
     if size is None:
-        room = on_root.root_size if on_root else 500 * GIB
         # Left to itself, a storage is large enough to be half empty.
-        size = room if 2 * (used + volumes) <= room else -(-2 * (used + volumes) // (100 * GIB)) * 100 * GIB
+        size = max(500 * GIB, -(-2 * (used + volumes) // (100 * GIB)) * 100 * GIB)
     if used + volumes > size:
-        where = f" on {place}" if place else ""
-        context.problem(
-            ("storages", storage.storage),
-            f"the volumes{where} need {volumes} bytes and {used} are used beside them: more than its {size}",
-        )
-    context.world.put(Space(storage.storage, place, size, used, model.active and own.active))
+        _too_small(context, storage, place, used, volumes, size)
+    context.world.put(Space(storage.storage, place, size, used, active))
 
 
-def _first(*values: int | None) -> Any:
+def _check_root(context: Context, storage: Storage, node: str) -> None:
+    hardware = context.world.rows(Node)[node].hardware
+    volumes = root_volumes(context.world, node)
+    if hardware.root_used + volumes > hardware.root_size:
+        _too_small(context, storage, node, hardware.root_used, volumes, hardware.root_size)
+
+
+def _too_small(context: Context, storage: Storage, place: str, used: int, volumes: int, size: int) -> None:
+    where = f" on {place}" if place else ""
+    text = f"the volumes{where} need {volumes} bytes and {used} are used beside them: more than its {size}"
+    context.problem(("storages", storage.storage), text)
+
+
+def _first(*values: int | None) -> int | None:
     return next((value for value in values if value is not None), None)

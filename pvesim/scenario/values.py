@@ -73,7 +73,9 @@ Duration = Annotated[
     ),
 ]
 Moment = Annotated[
-    float, BeforeValidator(read_moment), WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}]})
+    float,
+    BeforeValidator(read_moment),
+    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}]}),
 ]
 Vmid = Annotated[int, Field(ge=100, le=999_999_999)]
 VmidKey = Annotated[
