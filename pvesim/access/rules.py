@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pvesim.access.privileges import PRIVILEGES
 from pvesim.access.records import AclEntry, Group, Role, Token, User
+from pvesim.contract.privilege_names import PRIVILEGES
 from pvesim.core.world import World
 from pvesim.pools.records import Pool
 

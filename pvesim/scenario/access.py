@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from pvesim.access.login import hash_password
-from pvesim.access.privileges import PRIVILEGES
 from pvesim.access.records import AclEntry, Group, Realm, Role, Token, User
 from pvesim.contract import verify
+from pvesim.contract.privilege_names import PRIVILEGES
 from pvesim.core.errors import ParameterErrors
 from pvesim.scenario.context import Context, known_names, stable_uuid
 from pvesim.scenario.model import UserModel
