@@ -6,6 +6,7 @@ What a command needs is imported when it runs, so that `--help` answers at once.
 from __future__ import annotations
 
 import sys
+import time
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -94,7 +95,16 @@ def serve(
     from pvesim.serve import SimServer
 
     loaded = load(scenario)
-    simulator = Simulator(loaded, seed=seed, clock=clock.value, time_scale=time_scale, root_password=root_password)
+    # A clock that goes with real time begins now, unless the scenario says when it plays.
+    begins_now = clock is ClockMode.scaled and "start" not in loaded.model_fields_set
+    simulator = Simulator(
+        loaded,
+        seed=seed,
+        clock=clock.value,
+        time_scale=time_scale,
+        root_password=root_password,
+        now=time.time() if begins_now else None,
+    )
     server = SimServer(
         simulator,
         host=host,

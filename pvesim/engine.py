@@ -278,6 +278,7 @@ class Simulator:
     def summary(self) -> dict[str, Any]:
         """What there is: virtual time, clock, record counts by table, checkpoints."""
         with self._lock:
+            self.clock.tick()
             return {
                 "now": self.world.now,
                 "clock": {"mode": self.clock.mode, "scale": self.clock.scale},
