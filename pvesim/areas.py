@@ -9,6 +9,7 @@ _ROUTES = (
     "pvesim.cluster.routes",
     "pvesim.guests.routes",
     "pvesim.lxc.routes",
+    "pvesim.firewall.routes",
     "pvesim.nodes.routes",
     "pvesim.nodes.task_routes",
     "pvesim.qemu.routes",
