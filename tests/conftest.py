@@ -1,9 +1,39 @@
 """What all tests share."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
 import pytest
+
+from pvesim.contract import fits
+from pvesim.contract.answers import GENUINE_MISFITS
+from pvesim.engine import Simulator
+from pvesim.routing import Answer
+from pvesim.wire import to_json
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     """Async tests run on asyncio: the MCP SDK and uvicorn are used on no other loop here."""
     return "asyncio"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def answers_fit_the_contract() -> Iterator[None]:
+    """Whatever a test asks a simulator in this process, the answer has the shape that PVE's schema promises."""
+    unchecked = Simulator._dispatch
+
+    def checked(self: Simulator, verb: str, path: str, given: dict[str, Any], identity: Any) -> Answer:
+        answer = unchecked(self, verb, path, given, identity)
+        found = self.contract.find(verb, [part for part in path.split("/") if part])
+        if found is not None and answer.raw is None and (verb, found[0].path) not in GENUINE_MISFITS:
+            problems = fits(found[0].returns, orjson.loads(to_json(answer.data)))
+            assert not problems, f"{verb} {path} does not answer as promised: {'; '.join(problems[:5])}"
+        return answer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Simulator, "_dispatch", checked)
+        yield
