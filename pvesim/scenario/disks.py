@@ -95,6 +95,7 @@ class Disks:
         if new is not None:
             volume = self._allocate(key, new[1], int(float(new[2]) * GIB), values.pop("format", None))
         elif file.partition(":")[2] == "cloudinit":
+            values["media"] = "cdrom"
             volume = self._allocate(key, file.partition(":")[0], 4 << 20, values.pop("format", None), "cloudinit")
         else:
             volume = self._existing(file, values.get("size"))

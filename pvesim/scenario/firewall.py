@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pvesim.firewall.records import Firewall
+from pvesim.firewall.names import stored_alias, stored_entry
+from pvesim.firewall.options import stored_options
+from pvesim.firewall.records import Firewall, IpSet
+from pvesim.firewall.rules import stored_rule
 from pvesim.guests.records import Guest
 from pvesim.nodes.records import Node
 from pvesim.scenario.context import Context, known_names
@@ -24,7 +27,7 @@ def build_firewall(context: Context) -> None:
         location: Location = ("firewall", "groups", name)
         context.verified("POST", f"{_CLUSTER}/groups", location, {}, group=name)
         rules = _rules(context, f"{_CLUSTER}/groups/{{group}}", group.rules, (*location, "rules"), group=name)
-        world.put(Firewall(f"group/{name}", rules, comment=group.comment or None))
+        world.put(Firewall(f"group/{name.lower()}", rules, comment=group.comment))
     for node, scope in model.nodes.items():
         location = ("firewall", "nodes", node)
         if world.get(Node, node) is None:
@@ -53,9 +56,15 @@ def _build_scope(
         Firewall(
             name,
             _rules(context, f"{path}/rules", model.rules, (*location, "rules"), **fixed),
-            context.verified("PUT", f"{path}/options", (*location, "options"), model.options, **fixed),
-            {key: _alias(context, key, alias, (*location, "aliases", key)) for key, alias in model.aliases.items()},
-            {key: _ipset(context, key, ipset, (*location, "ipsets", key)) for key, ipset in model.ipsets.items()},
+            stored_options(context.verified("PUT", f"{path}/options", (*location, "options"), model.options, **fixed)),
+            {
+                key.lower(): _alias(context, key, alias, (*location, "aliases", key))
+                for key, alias in model.aliases.items()
+            },
+            {
+                key.lower(): _ipset(context, key, ipset, (*location, "ipsets", key))
+                for key, ipset in model.ipsets.items()
+            },
         )
     )
 
@@ -69,23 +78,22 @@ def _rules(
             if key in rule:
                 context.problem((*location, position, key), "a rule's position is its place in this list")
         made.append(context.verified("POST", path, (*location, position), rule, **fixed))
-    # PVE keeps a rule that does not say whether it is enabled as one that is not.
-    return tuple({"enable": 0, **rule} for rule in made)
+    return tuple(stored_rule(rule) for rule in made)
 
 
 def _alias(context: Context, name: str, model: AliasModel, location: Location) -> Mapping[str, Any]:
     context.verified("POST", f"{_CLUSTER}/aliases", location, {"cidr": model.cidr}, name=name)
-    return {"cidr": model.cidr, **({"comment": model.comment} if model.comment else {})}
+    return stored_alias(name, model.cidr, model.comment)
 
 
-def _ipset(context: Context, name: str, model: IpSetModel, location: Location) -> Mapping[str, Any]:
+def _ipset(context: Context, name: str, model: IpSetModel, location: Location) -> IpSet:
     context.verified("POST", f"{_CLUSTER}/ipset", location, {}, name=name)
-    entries: list[dict[str, Any]] = []
+    entries: dict[str, Mapping[str, Any]] = {}
     for position, entry in enumerate(model.entries):
         place = (*location, "entries", position)
         context.verified("POST", f"{_CLUSTER}/ipset/{{name}}", place, {"cidr": entry.cidr}, name=name)
-        if any(entry.cidr == other["cidr"] for other in entries):
+        stored = stored_entry(entry.cidr, entry.nomatch, entry.comment)
+        if stored["cidr"] in entries:
             context.problem((*place, "cidr"), f"'{entry.cidr}' stands twice in this set")
-        comment = {"comment": entry.comment} if entry.comment else {}
-        entries.append({"cidr": entry.cidr, **comment, **({"nomatch": 1} if entry.nomatch else {})})
-    return {**({"comment": model.comment} if model.comment else {}), "entries": tuple(entries)}
+        entries[stored["cidr"]] = stored
+    return IpSet(tuple(entries[cidr] for cidr in sorted(entries)), model.comment)
