@@ -7,9 +7,9 @@ from importlib import import_module
 _ROUTES = (
     "pvesim.access.routes",
     "pvesim.cluster.routes",
+    "pvesim.firewall.routes",
     "pvesim.guests.routes",
     "pvesim.lxc.routes",
-    "pvesim.firewall.routes",
     "pvesim.nodes.routes",
     "pvesim.nodes.task_routes",
     "pvesim.qemu.routes",

@@ -29,8 +29,13 @@ def update_options(world: World, scope: Scope, params: Mapping[str, Any], known:
         if name not in takes:
             raise ParameterErrors({"delete": f"no such option '{name}'"})
         options.pop(name, None)
-    given = {name: value for name, value in params.items() if name not in _NO_OPTION}
-    options.update({name: int(value) if isinstance(value, bool) else value for name, value in given.items()})
+    given = stored_options(params)
     if scope.kind == "cluster" and given.get("enable", 0) > 1:
-        options["enable"] = int(world.now)  # a time to go back to, should the rules lock their author out
-    world.put(replace(firewall, options=options))
+        given["enable"] = int(world.now)  # a time to go back to, should the rules lock their author out
+    world.put(replace(firewall, options={**options, **given}))
+
+
+def stored_options(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The options among the parameters of a request, as their file keeps them."""
+    given = {name: value for name, value in params.items() if name not in _NO_OPTION}
+    return {name: int(value) if isinstance(value, bool) else value for name, value in given.items()}
