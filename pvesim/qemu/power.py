@@ -20,6 +20,7 @@ from pvesim.guests.power import (
     drop_volume,
     failing,
     found,
+    halt,
     halt_step,
     time_limit,
     waits_for_shutdown,
@@ -31,6 +32,7 @@ from pvesim.guests.startable import bridge_log, check_cpus, check_volumes, missi
 from pvesim.storage.records import Storage, Volume
 
 BOOT_SECONDS = 1.0
+SAVE_SECONDS = 2.0
 PING_SECONDS = 3.0  # until an agent that does not answer is given up
 _STATE_RESERVE = 500 * MIB
 _FILE_TYPES = frozenset(("dir", "nfs", "cifs", "cephfs", "btrfs", "glusterfs"))
@@ -134,14 +136,15 @@ def _suspend_to_disk(
     volume = _state_volume(world, guest, storage or state_storage(world, guest))
     world.put(volume)
     world.put(replace(guest, config={**guest.config, "lock": "suspending", "vmstate": volume.volid}))
-    saved = f"completed saving the VM state in 2s, saved {volume.used / MIB:.2f} MiB"
-    return [Step(2.0, (saved,), "qemu.suspended", (vmid,)), halt_step("qemu", vmid, STOP_SECONDS)]
+    saved = f"completed saving the VM state in {SAVE_SECONDS:g}s, saved {volume.used / MIB:.2f} MiB"
+    return [Step(SAVE_SECONDS, (saved,), "qemu.suspended", (vmid,))]
 
 
 @effect("qemu.suspended")
 def _suspended(world: World, task: Task, vmid: int) -> None:
     guest = found(world, task, "qemu", vmid)
     world.put(replace(guest, config={**guest.config, "lock": "suspended"}))
+    halt(world, task, "qemu", vmid)
 
 
 @effect("qemu.suspend_over")
