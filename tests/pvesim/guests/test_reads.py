@@ -14,23 +14,8 @@ from pvesim.nodes.records import Node
 from pvesim.storage.records import Storage, Volume
 from tests.pvesim.guests.stage import GIB, act, add, change, configure, guest, path, stage, status
 
-MACHINE_KEYS = set(
-    [
-        "vmid",
-        "name",
-        "status",
-        "uptime",
-        "cpu",
-        "cpus",
-        "mem",
-        "memhost",
-        "maxmem",
-        "disk",
-        "maxdisk",
-        "netin",
-        "netout",
-    ]
-)
+MACHINE_KEYS = {"vmid", "name", "status", "uptime", "cpu", "cpus", "mem", "memhost", "maxmem", "disk", "maxdisk"}
+MACHINE_KEYS |= {"netin", "netout"}
 CONTAINER_KEYS = MACHINE_KEYS - {"memhost"} | {"type", "swap", "maxswap", "diskread", "diskwrite"}
 PRESSURES = {f"pressure{what}{how}" for what in ("cpu", "io", "memory") for how in ("full", "some")}
 
