@@ -52,6 +52,9 @@ STORAGE_OPTIONS: dict[str, dict[str, str]] = {
     "rbd": {"pool": "rbd"},
     "zfspool": {"pool": "rpool/data"},
 }
+# The memory that guests of a fleet have, in MiB, one after the other.
+VM_MEMORY = (1024, 2048, 2048, 4096, 8192)
+CONTAINER_MEMORY = (512, 1024, 2048)
 # What PVE takes for granted where its configuration names no storage `local` (recorded exchange: a fresh node).
 IMPLIED_LOCAL: dict[str, Any] = {"path": "/var/lib/vz", "priority": 0, "prune-backups": "keep-all=1"}
 IMPLIED_CONTENT = ("images", "rootdir", "backup", "iso", "vztmpl", "snippets")

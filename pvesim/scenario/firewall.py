@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pvesim.firewall.names import stored_alias, stored_entry
 from pvesim.firewall.options import stored_options
 from pvesim.firewall.records import Firewall, IpSet
 from pvesim.firewall.rules import stored_rule
@@ -83,17 +82,17 @@ def _rules(
 
 def _alias(context: Context, name: str, model: AliasModel, location: Location) -> Mapping[str, Any]:
     context.verified("POST", f"{_CLUSTER}/aliases", location, {"cidr": model.cidr}, name=name)
-    return stored_alias(name, model.cidr, model.comment)
+    return {"name": name, "cidr": model.cidr, **({"comment": model.comment} if model.comment else {})}
 
 
 def _ipset(context: Context, name: str, model: IpSetModel, location: Location) -> IpSet:
     context.verified("POST", f"{_CLUSTER}/ipset", location, {}, name=name)
-    entries: dict[str, Mapping[str, Any]] = {}
+    entries: list[dict[str, Any]] = []
     for position, entry in enumerate(model.entries):
         place = (*location, "entries", position)
         context.verified("POST", f"{_CLUSTER}/ipset/{{name}}", place, {"cidr": entry.cidr}, name=name)
-        stored = stored_entry(entry.cidr, entry.nomatch, entry.comment)
-        if stored["cidr"] in entries:
+        if any(entry.cidr == other["cidr"] for other in entries):
             context.problem((*place, "cidr"), f"'{entry.cidr}' stands twice in this set")
-        entries[stored["cidr"]] = stored
-    return IpSet(tuple(entries[cidr] for cidr in sorted(entries)), model.comment)
+        comment = {"comment": entry.comment} if entry.comment else {}
+        entries.append({"cidr": entry.cidr, **comment, **({"nomatch": 1} if entry.nomatch else {})})
+    return IpSet(tuple(entries), model.comment)

@@ -9,6 +9,7 @@ from pvesim.cluster.rules import the_cluster
 from pvesim.guests.records import Behaviour, Guest, Kind
 from pvesim.nodes.records import Node
 from pvesim.scenario.context import Context, known_names, stable_mac, stable_uuid
+from pvesim.scenario.defaults import CONTAINER_MEMORY, VM_MEMORY
 from pvesim.scenario.disks import Owner, size_text, used_by, volume_name
 from pvesim.scenario.guests import DEFAULT_MAC_PREFIX
 from pvesim.scenario.model import FleetModel
@@ -17,8 +18,6 @@ from pvesim.storage.rules import default_format
 
 _SPREAD = 0.6180339887498949  # multiples of the golden ratio's fraction fall evenly, without a pattern in sight
 _DAY = 86400.0
-VM_MEMORY = (1024, 2048, 2048, 4096, 8192)  # MiB
-CONTAINER_MEMORY = (512, 1024, 2048)
 _VM_DISKS = (16, 32, 32, 64)  # GiB
 _CONTAINER_DISKS = (4, 8, 16)
 _TAGS = ("prod", "prod", "stage", "test")

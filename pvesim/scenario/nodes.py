@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
+from statistics import mean
 from typing import Any
 
 from pvesim.cluster.records import Cluster, Release
-from pvesim.nodes.records import Hardware, Interface, Node, Service
+from pvesim.nodes.records import GIB, Hardware, Interface, Node, Service
 from pvesim.scenario import defaults
 from pvesim.scenario.context import Context
-from pvesim.scenario.model import Model, NodeModel
+from pvesim.scenario.model import FleetModel, HardwareModel, Model, NodeModel
 from pvesim.scenario.reading import Location
 
 DEFAULT_CLUSTER_NAME = "cluster"
@@ -24,8 +26,25 @@ def given(model: Model) -> dict[str, Any]:
 def node_models(context: Context) -> dict[str, NodeModel]:
     """The scenario's nodes, and those that the fleet adds; a world has one at least."""
     scenario = context.scenario
-    fleet = {f"pve{number}": NodeModel() for number in range(1, scenario.fleet.nodes + 1)}
-    return {**fleet, **scenario.nodes} or {"pve1": NodeModel()}
+    sized = NodeModel(hardware=_hardware_for(scenario.fleet))
+    fleet = {f"pve{number}": sized for number in range(1, scenario.fleet.nodes + 1)}
+    return {**fleet, **scenario.nodes} or {"pve1": sized}
+
+
+def _hardware_for(fleet: FleetModel) -> HardwareModel:
+    """Nodes that a fleet fits on: a quarter of memory to spare, and four cores of guests on one of theirs."""
+    nodes = fleet.nodes or 1
+    memory = fleet.vms * mean(defaults.VM_MEMORY) + fleet.containers * mean(defaults.CONTAINER_MEMORY)
+    gib = _power_of_two(memory * 1.25 / nodes / 1024)
+    cpus = _power_of_two((2.5 * fleet.vms + 1.5 * fleet.containers) / nodes / 4)
+    usual = Hardware()
+    if gib <= usual.memory // GIB and cpus <= usual.cpus:
+        return HardwareModel()
+    return HardwareModel(memory=max(gib * GIB, usual.memory), cpus=max(cpus, usual.cpus), cores=max(cpus // 2, 8))
+
+
+def _power_of_two(number: float) -> int:
+    return 1 << max(0, math.ceil(math.log2(max(number, 1))))
 
 
 def build_cluster(context: Context, clustered: bool) -> None:

@@ -16,7 +16,7 @@ from pvesim.scenario.model import BackupModel, SpaceModel, StorageModel, VolumeM
 from pvesim.scenario.reading import Location
 from pvesim.storage.names import parse_name
 from pvesim.storage.records import GIB, Space, Storage, Volume
-from pvesim.storage.rules import root_volumes
+from pvesim.storage.rules import space_of
 from pvesim.storage.types import TYPES
 
 _MOUNTED = frozenset(("cephfs", "cifs", "nfs"))  # PVE chooses their path itself
@@ -224,10 +224,10 @@ def _build_space(context: Context, storage: Storage, place: str, model: StorageM
 
 
 def _check_root(context: Context, storage: Storage, node: str) -> None:
-    hardware = context.world.rows(Node)[node].hardware
-    volumes = root_volumes(context.world, node)
-    if hardware.root_used + volumes > hardware.root_size:
-        _too_small(context, storage, node, hardware.root_used, volumes, hardware.root_size)
+    space = space_of(context.world, storage, node)
+    if space.used > space.total:
+        used = context.world.rows(Node)[node].hardware.root_used
+        _too_small(context, storage, node, used, space.used - used, space.total)
 
 
 def _too_small(context: Context, storage: Storage, place: str, used: int, volumes: int, size: int) -> None:
