@@ -9,7 +9,7 @@ export UV_PROJECT_ENVIRONMENT = $(VENV)
 export UV_PYTHON_DOWNLOADS = never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test contract lint format types check bench lock clean
+.PHONY: help setup demo test contract lint format types check bench fidelity lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -63,6 +63,9 @@ check: lint types test  ## Everything a change must pass
 
 bench: setup  ## Measure against the targets (quiet machine, please)
 	$(PY) -m bench
+
+fidelity: setup  ## Compare with recordings of a genuine node: make fidelity KIT=folder
+	$(PY) -m bench.fidelity "$(KIT)"
 
 lock: setup  ## Refresh uv.lock after a change of pyproject.toml
 	$(PY) -m uv lock
