@@ -12,6 +12,7 @@ _ROUTES = (
     "pvesim.lxc.routes",
     "pvesim.nodes.routes",
     "pvesim.nodes.task_routes",
+    "pvesim.pools.routes",
     "pvesim.qemu.routes",
     "pvesim.storage.routes",
 )

@@ -25,7 +25,17 @@ from pvesim.indexes import TOP, index_of
 from pvesim.multipart import without_content
 from pvesim.nodes.records import Node
 from pvesim.routing import Answer, Call, handler_of
-from pvesim.wire import Refused, WireRequest, WireResponse, check_format, failure, read_parameters, read_path, success
+from pvesim.wire import (
+    Refused,
+    WireRequest,
+    WireResponse,
+    check_format,
+    failure,
+    plain,
+    read_parameters,
+    read_path,
+    success,
+)
 
 if TYPE_CHECKING:
     from proxmoxer import ProxmoxAPI
@@ -132,7 +142,7 @@ class Simulator:
         userid, _, tokenid = user.partition("!")
         with self._lock:
             self.clock.tick()
-            return self._dispatch(verb, path, dict(params or {}), Identity(userid, tokenid or None)).data
+            return plain(self._dispatch(verb, path, dict(params or {}), Identity(userid, tokenid or None)).data)
 
     def _authenticate(self, request: WireRequest, path: str) -> Identity | None:
         try:

@@ -162,6 +162,11 @@ def to_json(value: Any) -> bytes:
     return orjson.dumps(value, default=_plain, option=orjson.OPT_NON_STR_KEYS)
 
 
+def plain(data: Any) -> Any:
+    """The data of an answer as Python values, where a handler has written it as JSON already."""
+    return orjson.loads(orjson.dumps(data)) if isinstance(data, orjson.Fragment) else data
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_INSTALLED: Mapping[str, Any] = MappingProxyType({"keyboard": "en-us"})  # what the installer writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,12 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """The cluster itself; a lone node has no `name`. `options` is `datacenter.cfg`. There is one record, key "cluster"."""
+    """The cluster itself; a lone node has no `name`. `options` is `datacenter.cfg`. There is one record."""
 
     name: str = ""
     version: int = 1
     release: Release = field(default_factory=Release)
-    options: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    options: Mapping[str, Any] = field(default_factory=lambda: _INSTALLED)
 
     @property
     def key(self) -> str:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
+from pvesim.cluster import options, rules
+from pvesim.cluster.resources import list_resources
 from pvesim.cluster.rules import the_cluster
+from pvesim.core.errors import NotModelled
 from pvesim.routing import Call, route
 
 
@@ -12,3 +17,55 @@ from pvesim.routing import Call, route
 def version(call: Call) -> dict[str, Any]:
     release = the_cluster(call.world).release
     return {"release": release.release, "version": release.version, "repoid": release.repoid}
+
+
+@route("GET", "/cluster/resources")
+def resources(call: Call) -> orjson.Fragment:
+    return list_resources(call.world, call.identity, call.params.get("type"))
+
+
+@route("GET", "/cluster/status")
+def status(call: Call) -> list[dict[str, Any]]:
+    return rules.status(call.world, call.local_node)
+
+
+@route("GET", "/cluster/nextid")
+def next_id(call: Call) -> str:
+    return rules.next_vmid(call.world, call.params.get("vmid"))
+
+
+@route("GET", "/cluster/log")
+def log(call: Call) -> list[dict[str, Any]]:
+    sees_all = call.may("/", "Sys.Syslog")
+    return rules.read_log(call.world, call.params.get("max"), None if sees_all else call.identity.name)
+
+
+@route("GET", "/cluster/options")
+def read_options(call: Call) -> dict[str, Any]:
+    return options.show_options(call.world, call.identity)
+
+
+@route("PUT", "/cluster/options")
+def change_options(call: Call) -> None:
+    options.change_options(call.world, call.params)
+
+
+@route("GET", "/cluster/config/nodes")
+def config_nodes(call: Call) -> list[dict[str, Any]]:
+    return rules.corosync_nodes(call.world)
+
+
+@route("GET", "/cluster/config/totem")
+def config_totem(call: Call) -> dict[str, Any] | None:
+    return rules.totem(call.world)
+
+
+@route("GET", "/cluster/config/apiversion")
+def config_apiversion(call: Call) -> int:
+    return 1
+
+
+@route("GET", "/cluster/config/join")
+def join_information(call: Call) -> None:
+    rules.check_clustered(call.world)
+    raise NotModelled("what a new node needs to join the cluster is not modelled by pvesim")

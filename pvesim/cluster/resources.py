@@ -1,0 +1,200 @@
+"""`GET /cluster/resources`: everything that the cluster has, with its figures, in one list.
+
+The list is asked for more often than anything else, so it is kept as JSON: a row of a guest is written again only when
+the guest changed or, while it runs, when a new status round began; the whole list when any of its tables changed.
+Source: recorded exchanges `cluster/003-006`, `pools/010`, `access/085`, `offline-node/002`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from pvesim.access.records import AclEntry, Group, Role, Token, User
+from pvesim.access.rules import Identity, has_privileges
+from pvesim.cluster.records import Cluster
+from pvesim.core.world import World
+from pvesim.guests.records import Guest
+from pvesim.guests.sizes import maxcpu, maxdisk, maxmem
+from pvesim.ha.records import HaResource
+from pvesim.metrics import node_figures, round_of, sampled_figures
+from pvesim.nodes.records import Node
+from pvesim.pools.records import Pool
+from pvesim.storage.records import Space, Storage, Volume
+from pvesim.storage.rules import space_of
+
+Row = dict[str, Any]
+_SHOWN = (Guest, Node, Storage, Space, Volume, Pool, HaResource, Cluster)
+_RIGHTS = (AclEntry, Group, Role, Token, User)
+_LOCAL_ZONE = "localnetwork"  # what PVE calls the bridges of a node that are no SDN's
+
+
+def list_resources(world: World, identity: Identity, type: str | None) -> orjson.Fragment:
+    """The list as JSON: all of it, or only the `vm`, `node`, `storage` or `sdn` entries."""
+    name = ("resources", None if identity.is_root else identity, type)
+    memo: dict[float, bytes] = world.cached(name, _SHOWN if identity.is_root else _SHOWN + _RIGHTS, dict)
+    time = round_of(world.now)
+    if time not in memo:
+        memo.clear()
+        memo[time] = b"[" + b",".join(_rows(world, identity, type)) + b"]"
+    return orjson.Fragment(memo[time])
+
+
+def _rows(world: World, identity: Identity, type: str | None) -> Iterator[bytes]:
+    if type is None:
+        yield from map(orjson.dumps, _pool_rows(world, identity))
+    if type in (None, "vm"):
+        yield from _guest_rows(world, identity)
+    if type in (None, "node"):
+        yield from map(orjson.dumps, _node_rows(world, identity))
+    if type in (None, "storage"):
+        yield from map(orjson.dumps, _storage_rows(world, identity))
+    if type is None:
+        yield from map(orjson.dumps, _network_rows(world, identity))
+
+
+# -- guests --------------------------------------------------------------------------------------------------------
+
+
+def guest_row(world: World, guest: Guest) -> Row:
+    """A guest as the status daemon told the cluster about it; of one on a node that does not answer little is known."""
+    node = world.get(Node, guest.node)
+    place: Row = {"id": f"{guest.kind}/{guest.vmid}", "type": guest.kind, "vmid": guest.vmid, "node": guest.node}
+    if node is None or not node.online:
+        return {**place, "status": "unknown"}
+    figures = sampled_figures(world, guest)
+    return {
+        **place,
+        "status": guest.status,
+        "name": guest.name,
+        "template": int(guest.template),
+        "uptime": figures.uptime,
+        "cpu": figures.cpu,
+        "maxcpu": maxcpu(world, guest),
+        "mem": figures.mem,
+        "memhost": figures.mem,
+        "maxmem": maxmem(guest),
+        "disk": figures.disk,
+        "maxdisk": maxdisk(guest),
+        "netin": figures.netin,
+        "netout": figures.netout,
+        "diskread": figures.diskread,
+        "diskwrite": figures.diskwrite,
+    }
+
+
+def pool_of_guests(world: World) -> dict[int, str]:
+    """The pool of every guest that is in one."""
+    return world.cached(
+        "pool of guests",
+        (Pool,),
+        lambda: {vmid: pool.poolid for pool in world.rows(Pool).values() for vmid in pool.vmids},
+    )
+
+
+def _ha_states(world: World) -> dict[int, str]:
+    return world.cached(
+        "states of guests",
+        (HaResource,),
+        lambda: {resource.vmid: resource.crm_state for resource in world.rows(HaResource).values()},
+    )
+
+
+def _guest_rows(world: World, identity: Identity) -> Iterator[bytes]:
+    pools, states = pool_of_guests(world), _ha_states(world)
+    # Kept by guest and checked against its record, so that a guest that changed costs one row and not a thousand.
+    memo: dict[int, tuple[Guest, float, str | None, str | None, bytes]] = world.cached("guest rows", (Node,), dict)
+    now = round_of(world.now)
+    for vmid, guest in world.rows(Guest).items():
+        if not identity.is_root and not has_privileges(world, identity, f"/vms/{vmid}", ("VM.Audit",)):
+            continue
+        time = now if guest.status == "running" else 0.0
+        pool, state = pools.get(vmid), states.get(vmid)
+        kept = memo.get(vmid)
+        if kept is None or kept[0] is not guest or kept[1] != time or kept[2] != pool or kept[3] != state:
+            row = orjson.dumps(_labelled(world, guest, pool, state))
+            memo[vmid] = kept = (guest, time, pool, state, row)
+        yield kept[4]
+
+
+def _labelled(world: World, guest: Guest, pool: str | None, state: str | None) -> Row:
+    row = guest_row(world, guest)
+    labels = {"pool": pool, "hastate": state, "lock": guest.lock, "tags": guest.config.get("tags")}
+    return {**row, **{name: value for name, value in labels.items() if value}}
+
+
+# -- nodes, storages, the rest -------------------------------------------------------------------------------------
+
+
+def node_row(world: World, node: Node, figures: bool) -> Row:
+    """A node, with its figures if it answers and who asks may see them."""
+    row: Row = {"id": f"node/{node.name}", "type": "node", "node": node.name, "level": ""}
+    if not node.online:
+        return {**row, "status": "offline"}
+    row |= {"status": "online", "cgroup-mode": 2}
+    if figures:
+        use = node_figures(world, node)
+        row |= {
+            "cpu": use.cpu,
+            "maxcpu": node.hardware.cpus,
+            "mem": use.mem,
+            "maxmem": node.hardware.memory,
+            "disk": use.root_used,
+            "maxdisk": node.hardware.root_size,
+            "uptime": max(0, int(round_of(world.now) - node.started)),
+        }
+    return row
+
+
+def storage_row(world: World, storage: Storage, node: str) -> Row:
+    """A storage on a node, with its size if it answers there."""
+    row: Row = {
+        "id": f"storage/{node}/{storage.storage}",
+        "type": "storage",
+        "storage": storage.storage,
+        "node": node,
+        "plugintype": storage.type,
+        "content": ",".join(storage.content),
+        "shared": int(storage.shared),
+    }
+    space = space_of(world, storage, node)
+    if not space.active:
+        return {**row, "status": "unknown"}
+    return {**row, "status": "available", "disk": space.used, "maxdisk": space.total}
+
+
+def _pool_rows(world: World, identity: Identity) -> Iterator[Row]:
+    for poolid in world.rows(Pool):
+        if has_privileges(world, identity, f"/pool/{poolid}", ("Pool.Audit",)):
+            yield {"id": f"/pool/{poolid}", "type": "pool", "pool": poolid}
+
+
+def _node_rows(world: World, identity: Identity) -> Iterator[Row]:
+    for name, node in world.rows(Node).items():
+        yield node_row(world, node, has_privileges(world, identity, f"/nodes/{name}", ("Sys.Audit",)))
+
+
+def _storage_rows(world: World, identity: Identity) -> Iterator[Row]:
+    for storage in world.rows(Storage).values():
+        if storage.disable or not has_privileges(world, identity, f"/storage/{storage.storage}", ("Datastore.Audit",)):
+            continue
+        for node in world.rows(Node):
+            if storage.on(node):
+                yield storage_row(world, storage, node)
+
+
+def _network_rows(world: World, identity: Identity) -> Iterator[Row]:
+    if not has_privileges(world, identity, f"/sdn/zones/{_LOCAL_ZONE}", ("SDN.Audit", "SDN.Use"), any_of=True):
+        return
+    for name, node in world.rows(Node).items():
+        if node.online:
+            yield {
+                "id": f"network/{name}/zone/{_LOCAL_ZONE}",
+                "type": "network",
+                "network": _LOCAL_ZONE,
+                "network-type": "zone",
+                "node": name,
+                "status": "ok",
+            }
