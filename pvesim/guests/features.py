@@ -12,14 +12,15 @@ from pvesim.guests.disks import Disk, disks_of
 from pvesim.guests.records import Guest
 from pvesim.guests.rules import find_snapshot
 from pvesim.nodes.records import Node
-from pvesim.storage.records import Storage, Volume
+from pvesim.storage.records import Storage
+from pvesim.storage.types import TYPES
+from pvesim.storage.volumes import volume_of
 
 Feature = Literal["snapshot", "clone", "copy"]
 
-_FILE_TYPES = frozenset(("dir", "nfs", "cifs", "cephfs", "glusterfs"))
 _SNAPSHOT_TYPES = frozenset(("zfspool", "lvmthin", "rbd", "btrfs"))  # whatever the format
 _CLONE_TYPES = frozenset(("zfspool", "lvmthin", "rbd"))
-_COPY_TYPES = _FILE_TYPES | _SNAPSHOT_TYPES | {"lvm"}
+_COPY_TYPES = _SNAPSHOT_TYPES | {"lvm"}
 
 
 def has_feature(world: World, guest: Guest, feature: Feature, snapname: str | None = None) -> bool:
@@ -37,20 +38,16 @@ def volume_has_feature(world: World, node: str, disk: Disk, feature: Feature, *,
     storage = world.get(Storage, disk.storage or "")
     if storage is None:
         return False  # a bind mount, a device, or a storage that is gone
-    name = (disk.volid or "").partition(":")[2]
+    volume = volume_of(world, node, disk.volid) if disk.volid else None
+    files = TYPES[storage.type].has_files
+    if volume is None:
+        return False
     if feature == "copy":
-        return storage.type in _COPY_TYPES
+        return files or storage.type in _COPY_TYPES
     if feature == "snapshot":
-        return storage.type in _SNAPSHOT_TYPES or (
-            storage.type in _FILE_TYPES and _format(world, node, storage, name) == "qcow2"
-        )
-    base = name.rpartition("/")[2].startswith(("base-", "basevol-"))
-    return (storage.type in _CLONE_TYPES or (storage.type in _FILE_TYPES and "/" in name)) and base and not of_snapshot
-
-
-def _format(world: World, node: str, storage: Storage, name: str) -> str:
-    volume = world.get(Volume, (storage.storage, storage.place(node), name))
-    return volume.format if volume is not None else name.rpartition(".")[2]
+        return storage.type in _SNAPSHOT_TYPES or (files and volume.format == "qcow2")
+    is_base = volume.name.rpartition("/")[2].startswith(("base-", "basevol-"))
+    return (files or storage.type in _CLONE_TYPES) and is_base and not of_snapshot
 
 
 def nodes_for(world: World, guest: Guest) -> list[str]:

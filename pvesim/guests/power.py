@@ -20,7 +20,7 @@ from pvesim.guests.records import Guest, Kind
 from pvesim.guests.rules import find_guest, managed_by_ha, read_options
 from pvesim.ha.records import HaResource
 from pvesim.routing import Call
-from pvesim.storage.records import Storage, Volume
+from pvesim.storage.volumes import free, volume_of
 
 STOP_SECONDS = 0.4
 KILL_SECONDS = 1.0
@@ -124,7 +124,8 @@ def boot(world: World, task: Task | None, kind: Kind, vmid: int) -> None:
     guest = world.rows(Guest)[vmid]
     config: Mapping[str, Any] = guest.config
     if guest.lock == "suspended":
-        drop_volume(world, guest.node, str(config.get("vmstate", "")))
+        if config.get("vmstate"):
+            drop_volume(world, guest.node, str(config["vmstate"]))
         config = {key: value for key, value in config.items() if key not in _RESUME_KEYS}
     pid = world.count(f"pid/{guest.node}", 1 + world.random_int(2, 40), start=1000)
     world.put(replace(guest, config=config, status="running", qmpstatus="running", started=world.now, pid=pid))
@@ -138,11 +139,10 @@ def halt(world: World, task: Task | None, kind: Kind, vmid: int) -> None:
 
 
 def drop_volume(world: World, node: str, volid: str) -> None:
-    """Remove a volume of a guest that nothing else uses; nothing happens if it is not there."""
-    name, _, path = volid.partition(":")
-    storage = world.get(Storage, name)
-    if storage is not None:
-        world.remove(Volume, (name, storage.place(node), path))
+    """Remove a volume of a guest, if it is still there."""
+    volume = volume_of(world, node, volid)
+    if volume is not None:
+        free(world, volume)
 
 
 @effect("guests.ask_ha")

@@ -17,6 +17,7 @@ from pvesim.nodes.records import Node
 
 MIB = 1024**2
 DEFAULT_MEMORY = 512  # MiB, of virtual machines and containers alike
+DEFAULT_ROOT_SIZE = 4 * 1024**3
 _UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 _SIZE = re.compile(r"(?:^|,)size=(\d+(?:\.\d+)?)([KMGT]?)(?:,|$)")
 _ORDER = re.compile(r"(?:^|,)order=([^,]*)")
@@ -50,8 +51,13 @@ def maxmem(guest: Guest) -> int:
 
 
 def maxdisk(guest: Guest) -> int:
-    """The size in bytes of a container's root disk or of the disk that a virtual machine boots from; 0 without one."""
-    drive = guest.config.get("rootfs") if guest.kind == "lxc" else _boot_drive(guest.config)
+    """The size in bytes of a container's root disk or of the disk that a virtual machine boots from; 0 without one.
+
+    A container whose root is a directory without a size counts as much as PVE gives a container by default.
+    """
+    if guest.kind == "lxc":
+        return drive_size(str(guest.config.get("rootfs", ""))) or DEFAULT_ROOT_SIZE
+    drive = _boot_drive(guest.config)
     return drive_size(drive) if drive else 0
 
 

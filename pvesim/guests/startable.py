@@ -10,7 +10,8 @@ from pvesim.core.world import World
 from pvesim.guests.records import Guest
 from pvesim.guests.rules import read_options, volumes_in
 from pvesim.nodes.records import Interface, Node
-from pvesim.storage.records import Space, Storage, Volume
+from pvesim.storage.rules import activate
+from pvesim.storage.volumes import volume_of
 
 _BRIDGE_SCRIPT = "/usr/libexec/qemu-server/pve-bridge"
 
@@ -23,18 +24,8 @@ def check_volumes(world: World, guest: Guest) -> None:
 
 def check_volume(world: World, node: str, volid: str) -> None:
     """Raise `Failure` where a volume cannot be used on a node."""
-    name, _, path = volid.partition(":")
-    storage = world.get(Storage, name)
-    if storage is None:
-        raise Failure(f"storage '{name}' does not exist")
-    if storage.disable:
-        raise Failure(f"storage '{name}' is disabled")
-    if not storage.on(node):
-        raise Failure(f"storage '{name}' is not available on node '{node}'")
-    space = world.get(Space, (name, storage.place(node)))
-    if space is not None and not space.active:
-        raise Failure(f"storage '{name}' is not online")
-    if world.get(Volume, (name, storage.place(node), path)) is None:
+    activate(world, volid.partition(":")[0], node)
+    if volume_of(world, node, volid) is None:
         raise Failure(f"volume '{volid}' does not exist")
 
 

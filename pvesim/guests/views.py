@@ -11,11 +11,13 @@ from typing import Any
 
 from pvesim.cluster.records import Cluster, Release
 from pvesim.core.world import World
+from pvesim.guests.disks import disks_of, read_options
 from pvesim.guests.records import Guest
-from pvesim.guests.rules import agent_enabled, managed_by_ha, read_options
+from pvesim.guests.rules import agent_enabled, managed_by_ha
 from pvesim.guests.sizes import DEFAULT_MEMORY, MIB, maxcpu, maxdisk, maxmem
 from pvesim.ha.records import HaResource
 from pvesim.metrics import GuestFigures, guest_figures
+from pvesim.storage.rules import space_of
 
 _NET = re.compile(r"net(\d+)")
 _SERIAL = re.compile(r"serial\d+")
@@ -28,7 +30,7 @@ def list_entry(world: World, guest: Guest, *, full: bool = False) -> dict[str, A
     figures = guest_figures(world, guest)
     entry = {**_common(world, guest, figures), **_labels(guest)}
     if guest.kind == "lxc":
-        entry |= _container_part(guest, figures)
+        entry |= _container_part(world, guest, figures)
     else:
         entry |= _machine_part(world, guest, figures, full)
     if guest.running:
@@ -88,14 +90,20 @@ def _labels(guest: Guest) -> dict[str, Any]:
     return labels
 
 
-def _container_part(guest: Guest, figures: GuestFigures) -> dict[str, Any]:
-    return {
+def _container_part(world: World, guest: Guest, figures: GuestFigures) -> dict[str, Any]:
+    part: dict[str, Any] = {
         "type": "lxc",
         "swap": 0,
         "maxswap": int(guest.config.get("swap", DEFAULT_MEMORY)) * MIB,
         "diskread": figures.diskread,
         "diskwrite": figures.diskwrite,
     }
+    if guest.running:
+        for root in disks_of("lxc", {"rootfs": guest.config.get("rootfs", "")}):
+            if root.storage and not root.size:  # a directory without a limit: it sees the whole storage
+                space = space_of(world, root.storage, guest.node)
+                part |= {"disk": space.used, "maxdisk": space.total}
+    return part
 
 
 def _machine_part(world: World, guest: Guest, figures: GuestFigures, full: bool) -> dict[str, Any]:

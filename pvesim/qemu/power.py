@@ -30,12 +30,14 @@ from pvesim.guests.rules import agent_enabled, check_lock, check_not_template, p
 from pvesim.guests.sizes import MIB, maxmem
 from pvesim.guests.startable import bridge_log, check_cpus, check_volumes, missing_bridge
 from pvesim.storage.records import Storage, Volume
+from pvesim.storage.rules import find_storage
+from pvesim.storage.types import TYPES
+from pvesim.storage.volumes import allocate
 
 BOOT_SECONDS = 1.0
 SAVE_SECONDS = 2.0
 PING_SECONDS = 3.0  # until an agent that does not answer is given up
 _STATE_RESERVE = 500 * MIB
-_FILE_TYPES = frozenset(("dir", "nfs", "cifs", "cephfs", "btrfs", "glusterfs"))
 
 
 @effect("qemu.start")
@@ -134,7 +136,6 @@ def _suspend_to_disk(
     guest = _still_running(world, task, vmid)
     check_lock(guest, skip=skiplock)
     volume = _state_volume(world, guest, storage or state_storage(world, guest))
-    world.put(volume)
     world.put(replace(guest, config={**guest.config, "lock": "suspending", "vmstate": volume.volid}))
     saved = f"completed saving the VM state in {SAVE_SECONDS:g}s, saved {volume.used / MIB:.2f} MiB"
     return [Step(SAVE_SECONDS, (saved,), "qemu.suspended", (vmid,))]
@@ -186,15 +187,12 @@ def state_storage(world: World, guest: Guest) -> str:
     return storages[0].storage if storages else "local"
 
 
-def _state_volume(world: World, guest: Guest, name: str) -> Volume:
-    storage = world.get(Storage, name)
-    if storage is None:
-        raise Failure(f"storage '{name}' does not exist")
-    file = f"vm-{guest.vmid}-state-suspend-{datetime.fromtimestamp(world.now, UTC):%Y-%m-%d}"
-    if storage.type in _FILE_TYPES:
-        file = f"{guest.vmid}/{file}.raw"
-    memory = maxmem(guest)
-    used = int(memory * guest.behaviour.memory_load)
-    return Volume(
-        name, storage.place(guest.node), file, "images", "raw", 2 * memory + _STATE_RESERVE, used, world.now, guest.vmid
-    )
+def _state_volume(world: World, guest: Guest, storage: str) -> Volume:
+    """A volume for the whole memory, with what of it is in use written to it."""
+    found, memory = find_storage(world, storage), maxmem(guest)
+    suffix = ".raw" if TYPES[found.type].has_files else ""
+    name = f"vm-{guest.vmid}-state-suspend-{datetime.fromtimestamp(world.now, UTC):%Y-%m-%d}{suffix}"
+    volume = allocate(world, storage, guest.node, guest.vmid, 2 * memory + _STATE_RESERVE, "raw", name=name)
+    volume = replace(volume, used=int(memory * guest.behaviour.memory_load))
+    world.put(volume)
+    return volume

@@ -8,7 +8,7 @@ from pvesim.guests.records import Guest
 from pvesim.guests.rules import guest_at, is_paused, managed_by_ha, require_existing
 from pvesim.qemu.power import state_storage
 from pvesim.routing import Call, route
-from pvesim.storage.records import Storage
+from pvesim.storage.rules import find_storage
 
 _STATUS = "/nodes/{node}/qemu/{vmid}/status"
 _ROOT_ONLY_AT_START = (
@@ -99,9 +99,7 @@ def _storage_for_state(call: Call, guest: Guest) -> str:
         raise Failure("Cannot suspend HA managed VM to disk")
     name: str = call.params.get("statestorage") or state_storage(call.world, guest)
     call.check(f"/storage/{name}", "Datastore.AllocateSpace")
-    if call.world.get(Storage, name) is None:
-        raise Failure(f"storage '{name}' does not exist")
-    return name
+    return find_storage(call.world, name).storage
 
 
 @route("POST", f"{_STATUS}/resume")
