@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from operator import mul
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from pvesim.core.world import World
 from pvesim.guests.records import Guest
@@ -89,7 +89,13 @@ def guest_figures(world: World, guest: Guest, at: float | None = None) -> GuestF
 
 def sampled_figures(world: World, guest: Guest) -> GuestFigures:
     """The same as the status daemon saw it at the beginning of this round, the uptime too."""
-    return _sample(world, guest).figures if guest.running else IDLE
+    if not guest.running:
+        return IDLE
+    samples, time = _samples(world), round_of(world.now)
+    kept = samples.get(guest.vmid)
+    if kept is None or kept.guest is not guest or kept.time != time:
+        kept = samples[guest.vmid] = _sample(world, guest, time)
+    return kept.figures
 
 
 class _Sample(NamedTuple):
@@ -99,20 +105,18 @@ class _Sample(NamedTuple):
     use: Use
 
 
-def _sample(world: World, guest: Guest) -> _Sample:
-    # Kept by guest and checked against its record and the round: what another guest does changes nothing here.
-    memo: dict[int, _Sample] = world.cached("samples", (Node,), dict)
-    time = round_of(world.now)
-    kept = memo.get(guest.vmid)
-    if kept is not None and kept.guest is guest and kept.time == time:
-        return kept
+def _samples(world: World) -> dict[int, _Sample]:
+    """Kept by guest and checked against its record and the round: what another guest does changes nothing here."""
+    return world.cached("samples", (Node,), dict)
+
+
+def _sample(world: World, guest: Guest, time: float) -> _Sample:
     moment = max(time, guest.started)
     figures = _figures_at(world, guest, moment)
     traffic = 1 + _SWING * _activity(_phases(world.seed, f"guest/{guest.vmid}"), moment)
     behaviour = guest.behaviour
     use = (figures.cpu * maxcpu(world, guest), figures.mem, behaviour.net_in * traffic, behaviour.net_out * traffic)
-    memo[guest.vmid] = sample = _Sample(guest, time, figures, use)
-    return sample
+    return _Sample(guest, time, figures, use)
 
 
 def _figures_at(world: World, guest: Guest, time: float) -> GuestFigures:
@@ -179,19 +183,15 @@ def _present_use(world: World, node: str) -> Use:
 
 
 def _sum_of_guests(world: World) -> dict[str, Use]:
-    sums: dict[str, list[float]] = {}
-    for guest in world.rows(Guest).values():
+    samples, time = _samples(world), round_of(world.now)
+    uses: dict[str, list[Use]] = {}
+    for vmid, guest in world.rows(Guest).items():
         if guest.status == "running":
-            use = _sample(world, guest).use
-            total = sums.get(guest.node)
-            if total is None:
-                sums[guest.node] = list(use)
-            else:
-                total[0] += use[0]
-                total[1] += use[1]
-                total[2] += use[2]
-                total[3] += use[3]
-    return {node: (total[0], total[1], total[2], total[3]) for node, total in sums.items()}
+            kept = samples.get(vmid)
+            if kept is None or kept[0] is not guest or kept[1] != time:
+                kept = samples[vmid] = _sample(world, guest, time)
+            uses.setdefault(guest.node, []).append(kept[3])
+    return {node: cast("Use", tuple(map(math.fsum, zip(*shares, strict=True)))) for node, shares in uses.items()}
 
 
 class _History(NamedTuple):
