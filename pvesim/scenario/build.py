@@ -25,7 +25,7 @@ def build_world(source: Any = None, *, seed: int | None = None, now: float | Non
     `source` is what `load` takes. Raises `ScenarioError` with every problem there is, each with its place.
     """
     scenario = load(source)
-    scenario.places.problems.clear()
+    scenario.places.clear()
     world = empty_world(
         scenario.seed if seed is None else seed,
         scenario.start if now is None else now,

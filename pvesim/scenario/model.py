@@ -6,13 +6,15 @@ method of that area takes. A field that is left out has the default that a fresh
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from pvesim.scenario.reading import Places
+from pvesim.scenario.steps import ContractStepModel
 from pvesim.scenario.values import (
     Duration,
+    Model,
     Moment,
     NodeName,
     Option,
@@ -25,13 +27,6 @@ from pvesim.scenario.values import (
     Vmid,
     VmidKey,
 )
-
-
-class Model(BaseModel):
-    """What all parts share: nothing is converted silently, and a field that does not exist is an error."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
-
 
 # -- the cluster and its nodes -----------------------------------------------------------------------------------------
 
@@ -356,42 +351,6 @@ class FleetModel(Model):
     first_vmid: Vmid = 100
     running: Share = 0.8
     storage: str | None = None
-
-
-# -- the contract part -------------------------------------------------------------------------------------------------
-
-
-class ToolCallModel(Model):
-    """An MCP tool and its arguments."""
-
-    tool: str
-    arguments: dict[str, Any] = {}
-
-
-class AfterModel(Model):
-    """What the PVE API must show after a call: `data` is a part of the answer to a GET."""
-
-    get: str = Field(pattern=r"^/")
-    params: Options = {}
-    data: Any
-
-
-class ContractStepModel(Model):
-    """A tool call with what it must return: a part of its result, or a part of its error's text."""
-
-    name: str
-    call: ToolCallModel
-    expect: Any = None
-    error: str | None = None
-    after: list[AfterModel] = []
-    access: Literal["read", "operate", "admin"] | None = None
-    simulated_only: str | None = Field(None, min_length=1)
-
-    @model_validator(mode="after")
-    def _one_outcome(self) -> ContractStepModel:
-        if self.expect is not None and self.error is not None:
-            raise ValueError("a call has a result (expect) or an error, not both")
-        return self
 
 
 class Scenario(Model):

@@ -16,6 +16,8 @@ from pvesim.core.errors import ScenarioError
 
 _LARGEST = 2_000_000  # nodes of a document, with every alias counted as what it stands for
 _DEEPEST = 50
+_INDENTATION = re.compile(r"^[ \-?:\t]+", re.MULTILINE)
+_BRACKETS = re.compile(r"[\[\]{}]")
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Location = tuple[Hashable, ...]
 
@@ -51,29 +53,37 @@ class Places:
     def __init__(self, name: str = "", root: Any = None) -> None:
         self.name = name
         self._root = root
-        self.problems: list[str] = []
+        self._problems: list[tuple[int, int, str]] = []
 
     def add(self, location: Sequence[Hashable], text: str) -> None:
         """Note a problem with the field at `location`, such as `("vms", 100, "config", "scsi0")`."""
+        mark = self._mark(location)
+        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        place = f"{self.name}:{line}:{column}" if mark else self.name
         path = ".".join(str(part) for part in location)
-        self.problems.append(": ".join(part for part in (self._mark(location), path, text) if part))
+        self._problems.append((line, column, ": ".join(part for part in (place, path, text) if part)))
+
+    def clear(self) -> None:
+        """Forget the problems noted so far."""
+        self._problems.clear()
 
     def check(self) -> None:
-        """Raise `ScenarioError` with all problems noted so far, if there are any."""
-        if self.problems:
-            raise ScenarioError(list(dict.fromkeys(self.problems)))
+        """Raise `ScenarioError` with all problems noted so far, in the order of the file, if there are any."""
+        if self._problems:
+            in_order = sorted(self._problems, key=lambda problem: problem[:2])
+            raise ScenarioError(list(dict.fromkeys(text for _, _, text in in_order)))
 
-    def _mark(self, location: Sequence[Hashable]) -> str:
+    def _mark(self, location: Sequence[Hashable]) -> Any:
+        """The mark of the field, or of the nearest place that contains it; None where there is no document."""
         if self._root is None:
-            return self.name
-        mark = self._root.start_mark
-        node = self._root
+            return None
+        mark, node = self._root.start_mark, self._root
         for part in location:
             found = _child(node, part)
             if found is None:
                 break
             mark, node = found
-        return f"{self.name}:{mark.line + 1}:{mark.column + 1}"
+        return mark
 
 
 def _child(node: Any, part: Hashable) -> tuple[Any, Any] | None:
@@ -93,6 +103,7 @@ def read_yaml(text: str | bytes, name: str) -> tuple[Any, Places]:
     Raises `ScenarioError` for what is no YAML or no plain data.
     """
     try:
+        _check_depth(text, name)
         loader = _Loader(text)
         try:
             root = loader.get_single_node()
@@ -112,6 +123,33 @@ def read_yaml(text: str | bytes, name: str) -> tuple[Any, Places]:
         raise ScenarioError([f"{name}: this is not YAML: {str(error).splitlines()[0]}"]) from None
     except (ValueError, RecursionError) as error:
         raise ScenarioError([f"{name}: a value cannot be read: {error}"]) from None
+
+
+def _check_depth(text: str | bytes, name: str) -> None:
+    """Refuse what is nested so deeply that composing it, which recurses, would exhaust the stack."""
+    if not _may_be_deep(text.decode("utf-8", "replace") if isinstance(text, bytes) else text):
+        return
+    depth = 0
+    for event in yaml.parse(text, Loader=_Base):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _DEEPEST:
+                mark: Any = event.start_mark
+                raise ScenarioError([f"{name}:{mark.line + 1}:{mark.column + 1}: more than {_DEEPEST} levels deep"])
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _may_be_deep(text: str) -> bool:
+    """Whether brackets or indentation leave it open; quotes and comments are not looked at."""
+    if any(len(indentation) > 2 * _DEEPEST for indentation in _INDENTATION.findall(text)):
+        return True
+    depth = 0
+    for bracket in _BRACKETS.findall(text):
+        depth = depth + 1 if bracket in "[{" else max(0, depth - 1)
+        if depth > _DEEPEST:
+            return True
+    return False
 
 
 def _measure(node: Any, location: Location, places: Places, known: dict[int, int]) -> int:
@@ -139,7 +177,8 @@ def _measure(node: Any, location: Location, places: Places, known: dict[int, int
     elif isinstance(node, yaml.SequenceNode):
         for position, item in enumerate(node.value):
             total += _measure(item, (*location, position), places, known)
-    if total > _LARGEST and not places.problems:
+    if total > _LARGEST:
         places.add(location, f"with its aliases this is larger than {_LARGEST} values")
+        total = 1  # told once, not again for everything around it
     known[id(node)] = total
     return total

@@ -1,4 +1,4 @@
-"""The small notations of a scenario file: sizes, durations, moments, and PVE's own configuration values."""
+"""What all parts of a scenario file are made of: sizes, durations, moments, PVE's own configuration values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40, "P": 1 << 50}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMGTP]?)", re.ASCII)
@@ -91,3 +91,9 @@ Rate = Annotated[float, Field(ge=0)]
 Option = Annotated[Any, AfterValidator(_option), WithJsonSchema(_OPTION_SCHEMA)]
 OptionOrNone = Annotated[Any, AfterValidator(_option_or_none), WithJsonSchema(_OPTION_OR_NONE_SCHEMA)]
 Options = dict[str, Option]
+
+
+class Model(BaseModel):
+    """What all parts share: nothing is converted silently, and a field that does not exist is an error."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
