@@ -1,8 +1,12 @@
 """The tools: one module per toolset."""
 
 from proxmox_mcp.tooling import Toolset
+from proxmox_mcp.tools.backups import backups
+from proxmox_mcp.tools.cluster import cluster
+from proxmox_mcp.tools.firewall import firewall
 from proxmox_mcp.tools.guests import guests
 from proxmox_mcp.tools.inventory import inventory
+from proxmox_mcp.tools.tasks import tasks
 
-TOOLSETS: tuple[Toolset, ...] = (inventory, guests)
+TOOLSETS: tuple[Toolset, ...] = (inventory, guests, tasks, cluster, firewall, backups)
 """All of them, in the order in which a model reads about them."""
