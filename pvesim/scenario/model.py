@@ -4,6 +4,7 @@ Wherever a field is called `config` or `options`, its keys and values are PVE's 
 method of that area takes. A field that is left out has the default that a freshly installed node would have.
 """
 
+# ruff: noqa: RUF012 - a pydantic model copies its defaults for every instance.
 from __future__ import annotations
 
 from typing import Literal

@@ -12,8 +12,9 @@ from pvesim.cluster.records import Cluster, Release
 from pvesim.nodes.records import GIB, Hardware, Interface, Node, Service
 from pvesim.scenario import defaults
 from pvesim.scenario.context import Context
-from pvesim.scenario.model import FleetModel, HardwareModel, Model, NodeModel
+from pvesim.scenario.model import FleetModel, HardwareModel, NodeModel
 from pvesim.scenario.reading import Location
+from pvesim.scenario.values import Model
 
 DEFAULT_CLUSTER_NAME = "cluster"
 

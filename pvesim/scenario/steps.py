@@ -3,6 +3,7 @@
 It is read here because it stands in the same file; nothing in this package runs it.
 """
 
+# ruff: noqa: RUF012 - a pydantic model copies its defaults for every instance.
 from __future__ import annotations
 
 from typing import Any, Literal
