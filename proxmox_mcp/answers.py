@@ -67,7 +67,7 @@ def _not_authenticated(answer: Answer) -> RequestRefused:
 
 
 def _bad_parameters(answer: Answer) -> RequestRefused:
-    if _NO_TASK.search(answer.reason):
+    if _NO_TASK.search(answer.fields.get("upid", answer.reason)):
         return UnknownTask(
             f"PVE knows no such task ({answer.request}).",
             "Call get_cluster_tasks for the UPIDs of recent tasks.",

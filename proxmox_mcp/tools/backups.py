@@ -99,8 +99,8 @@ async def list_backups(
     places = _places(await call.pve.get("/cluster/resources", type="storage"), storage, node)
     if not places:
         raise _no_place(storage, node)
-    found = await _read(call.pve, places, vmid)
-    if found.unread and len(found.unread) == len(places):
+    found = await _read(call.pve, places, vmid, try_all=storage is not None)
+    if storage is not None and len(found.errors) == len(places):
         raise found.errors[0]
     now = await cluster_now(call.pve)
     page, total, following = paginate(found.records, _newest_first, limit, cursor)
@@ -126,7 +126,7 @@ async def get_backup_status(
 ) -> BackupStatus:
     """See which guests have no backup or an old one, and the backup tasks that run or ran last. `node`: its guests."""
     resources = await call.pve.get("/cluster/resources")
-    found = await _read(call.pve, _places(resources, None, None), None)
+    found = await _read(call.pve, _places(resources, None, None), None, try_all=False)
     tasks = [task_of(record) for record in await call.pve.get("/cluster/tasks") if record["type"] == "vzdump"]
     tasks.sort(key=lambda task: -task.starttime)
     now = await cluster_now(call.pve)
@@ -209,11 +209,17 @@ class _Found:
     errors: list[ProxmoxError]
 
 
-async def _read(pve: Pve, places: Sequence[_Place], vmid: int | None) -> _Found:
-    """The backups of all places: one request for each, several at once."""
+async def _read(pve: Pve, places: Sequence[_Place], vmid: int | None, *, try_all: bool) -> _Found:
+    """The backups of all places: one request for each, several at once.
+
+    A place that is known to be out of reach is asked only with `try_all`, for PVE may take long to find that out again.
+    """
     found = _Found([], [], [])
 
     async def read(place: _Place) -> None:
+        if not (place.usable or try_all):
+            found.unread.append(f"{place.storage} on {place.node}: it is not active there")
+            return
         path = f"/nodes/{place.node}/storage/{place.storage}/content"
         try:
             records = await pve.get(path, content="backup", vmid=vmid)

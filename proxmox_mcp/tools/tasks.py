@@ -101,7 +101,7 @@ def task_of(record: dict[str, Any]) -> Task:
         type=record["type"],
         id=record.get("id") or None,
         node=record["node"],
-        user=record["user"],
+        user="!".join(filter(None, (record["user"], record.get("tokenid")))),
         starttime=record["starttime"],
         duration=None if running else ended - record["starttime"],
         exit_status=record.get("status") if state in {"failed", "warnings"} else None,

@@ -1,81 +1,76 @@
-"""The tools on the home lab: a fresh copy of the cluster for every test, asked through the SDK's own client."""
+"""Tools as an MCP client sees them: the SDK's client, the server, an unmodified proxmoxer, and a simulated home lab."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import pytest
 from mcp import Client
-from mcp.types import CallToolResult, TextContent
+from mcp.types import TextContent
 
 from proxmox_mcp.pve import Pve
 from proxmox_mcp.server import build_server
-from proxmox_mcp.settings import Access, Settings
+from proxmox_mcp.settings import Settings
 from pvesim import Simulator
 
 Era = Literal["auto", "legacy"]
-Ask = Callable[..., Awaitable[CallToolResult]]
+AUDITOR = "mcp@pve!auditor"
+NOBODY = "mcp@pve!expired"
 
 
-@pytest.fixture(scope="session")
-def homelab() -> Simulator:
+@dataclass(frozen=True)
+class Reply:
+    """What a client gets of one call, and what the server asked PVE for it."""
+
+    data: dict[str, Any]
+    text: str
+    is_error: bool
+    requests: list[str]
+    progress: list[tuple[float, float | None, str | None]]
+
+
+Ask = Callable[..., Awaitable[Reply]]
+
+
+@cache
+def _homelab() -> Simulator:
     return Simulator("homelab")
 
 
 @pytest.fixture
-def simulator(homelab: Simulator) -> Simulator:
-    return homelab.fork()
+def simulator() -> Simulator:
+    """A home lab of one's own."""
+    return _homelab().fork()
 
 
 @pytest.fixture(params=["auto", "legacy"])
 def era(request: pytest.FixtureRequest) -> Era:
+    """Both eras of the protocol."""
     era: Era = request.param
     return era
 
 
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A look at a running task moves the simulated clock, so nobody has to wait between two looks."""
-    monkeypatch.setattr("proxmox_mcp.tasks._FIRST_PAUSE", 0.0)
-
-
 @pytest.fixture
 def ask(simulator: Simulator) -> Ask:
-    """Call a tool: `await ask("get_vms", status="running")`; `_user`, `_access` and `_era` say as whom and how."""
+    """`await ask("get_vms", status="running")`; `access`, `user` and `era` say how the client is connected."""
 
     async def ask(
-        tool: str,
-        *,
-        _user: str = "root@pam",
-        _access: Access = "admin",
-        _era: Era = "auto",
-        _progress: Any = None,
-        **arguments: Any,
-    ) -> CallToolResult:
-        settings = Settings(
-            host="pvesim.invalid", user="root@pam", token_name="t", token_value="unused", access=_access, retries=0
-        )
-        server = build_server(settings, Pve(settings, connect=lambda: simulator.connect(_user)))
-        async with Client(server, mode=_era) as client:
-            return await client.call_tool(tool, arguments, progress_callback=_progress)
+        tool: str, /, *, as_user: str = "root@pam", access: str = "operate", era: Era = "auto", **arguments: Any
+    ) -> Reply:
+        progress: list[tuple[float, float | None, str | None]] = []
+
+        async def note(done: float, total: float | None, text: str | None) -> None:
+            progress.append((done, total, text))
+
+        settings = Settings(access=access)  # type: ignore[arg-type]  # checked when it is made
+        pve = Pve(settings, connect=lambda: simulator.connect(user=as_user))
+        simulator.requests.clear()
+        async with Client(build_server(settings, pve), mode=era) as client:
+            result = await client.call_tool(tool, arguments, progress_callback=note)
+        [content] = result.content
+        assert isinstance(content, TextContent)
+        asked = [f"{request.verb} {request.path.removeprefix('/api2/json')}" for request in simulator.requests]
+        return Reply(result.structured_content or {}, content.text, bool(result.is_error), asked, progress)
 
     return ask
-
-
-def text_of(result: CallToolResult) -> str:
-    """What a reader of the text sees."""
-    [content] = result.content
-    assert isinstance(content, TextContent)
-    return content.text
-
-
-def data_of(result: CallToolResult) -> dict[str, Any]:
-    """What a reader of the structured result sees; the call must have succeeded."""
-    assert not result.is_error, text_of(result)
-    assert result.structured_content is not None
-    return result.structured_content
-
-
-def error_of(result: CallToolResult) -> str:
-    """The text of a call that must have failed."""
-    assert result.is_error, result.structured_content
-    return text_of(result)
