@@ -1,22 +1,65 @@
-"""Tools as an MCP client sees them: the SDK's client, the server, an unmodified proxmoxer, and a simulated home lab."""
+"""The tools on the home lab: a fresh copy of the cluster for every test, asked through the SDK's own client."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Literal
 
 import pytest
 from mcp import Client
-from mcp.types import TextContent
+from mcp.types import CallToolResult, TextContent
 
 from proxmox_mcp.pve import Pve
 from proxmox_mcp.server import build_server
-from proxmox_mcp.settings import Settings
+from proxmox_mcp.settings import Access, Settings
 from pvesim import Simulator
 
 Era = Literal["auto", "legacy"]
-AUDITOR = "mcp@pve!auditor"
-NOBODY = "mcp@pve!expired"
+Ask = Callable[..., Awaitable[CallToolResult]]
+
+
+@pytest.fixture(scope="session")
+def homelab() -> Simulator:
+    return Simulator("homelab")
+
+
+@pytest.fixture
+def simulator(homelab: Simulator) -> Simulator:
+    return homelab.fork()
+
+
+@pytest.fixture(params=["auto", "legacy"])
+def era(request: pytest.FixtureRequest) -> Era:
+    era: Era = request.param
+    return era
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look at a running task moves the simulated clock, so nobody has to wait between two looks."""
+    monkeypatch.setattr("proxmox_mcp.tasks._FIRST_PAUSE", 0.0)
+
+
+@pytest.fixture
+def ask(simulator: Simulator) -> Ask:
+    """Call a tool: `await ask("get_vms", status="running")`; `_user`, `_access` and `_era` say as whom and how."""
+
+    async def ask(
+        tool: str,
+        *,
+        _user: str = "root@pam",
+        _access: Access = "admin",
+        _era: Era = "auto",
+        _progress: Any = None,
+        **arguments: Any,
+    ) -> CallToolResult:
+        settings = Settings(
+            host="pvesim.invalid", user="root@pam", token_name="t", token_value="unused", access=_access, retries=0
+        )
+        server = build_server(settings, Pve(settings, connect=lambda: simulator.connect(_user)))
+        async with Client(server, mode=_era) as client:
+            return await client.call_tool(tool, arguments, progress_callback=_progress)
+
+    return ask
 
 
 @dataclass(frozen=True)
@@ -27,50 +70,45 @@ class Reply:
     text: str
     is_error: bool
     requests: list[str]
-    progress: list[tuple[float, float | None, str | None]]
+    progress: list[str]
 
 
-Ask = Callable[..., Awaitable[Reply]]
-
-
-@cache
-def _homelab() -> Simulator:
-    return Simulator("homelab")
+Tell = Callable[..., Awaitable[Reply]]
 
 
 @pytest.fixture
-def simulator() -> Simulator:
-    """A home lab of one's own."""
-    return _homelab().fork()
+def tell(ask: Ask, simulator: Simulator) -> Tell:
+    """As `ask`, but with all that is to be known of the call."""
 
+    async def tell(tool: str, **arguments: Any) -> Reply:
+        progress: list[str] = []
 
-@pytest.fixture(params=["auto", "legacy"])
-def era(request: pytest.FixtureRequest) -> Era:
-    """Both eras of the protocol."""
-    era: Era = request.param
-    return era
+        async def note(done: float, total: float | None, message: str | None) -> None:
+            progress.append(message or "")
 
-
-@pytest.fixture
-def ask(simulator: Simulator) -> Ask:
-    """`await ask("get_vms", status="running")`; `access`, `user` and `era` say how the client is connected."""
-
-    async def ask(
-        tool: str, /, *, as_user: str = "root@pam", access: str = "operate", era: Era = "auto", **arguments: Any
-    ) -> Reply:
-        progress: list[tuple[float, float | None, str | None]] = []
-
-        async def note(done: float, total: float | None, text: str | None) -> None:
-            progress.append((done, total, text))
-
-        settings = Settings(access=access)  # type: ignore[arg-type]  # checked when it is made
-        pve = Pve(settings, connect=lambda: simulator.connect(user=as_user))
         simulator.requests.clear()
-        async with Client(build_server(settings, pve), mode=era) as client:
-            result = await client.call_tool(tool, arguments, progress_callback=note)
-        [content] = result.content
-        assert isinstance(content, TextContent)
+        result = await ask(tool, _progress=note, **arguments)
         asked = [f"{request.verb} {request.path.removeprefix('/api2/json')}" for request in simulator.requests]
-        return Reply(result.structured_content or {}, content.text, bool(result.is_error), asked, progress)
+        return Reply(result.structured_content or {}, text_of(result), bool(result.is_error), asked, progress)
 
-    return ask
+    return tell
+
+
+def text_of(result: CallToolResult) -> str:
+    """What a reader of the text sees."""
+    [content] = result.content
+    assert isinstance(content, TextContent)
+    return content.text
+
+
+def data_of(result: CallToolResult) -> dict[str, Any]:
+    """What a reader of the structured result sees; the call must have succeeded."""
+    assert not result.is_error, text_of(result)
+    assert result.structured_content is not None
+    return result.structured_content
+
+
+def error_of(result: CallToolResult) -> str:
+    """The text of a call that must have failed."""
+    assert result.is_error, result.structured_content
+    return text_of(result)
