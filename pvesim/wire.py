@@ -6,6 +6,7 @@ Sources: the recorded exchanges `protocol/*` and `auth/*`.
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -159,7 +160,10 @@ def first_line(text: str) -> str:
 
 def to_json(value: Any) -> bytes:
     """Compact JSON; read-only mappings are written as objects."""
-    return orjson.dumps(value, default=_plain, option=orjson.OPT_NON_STR_KEYS)
+    try:
+        return orjson.dumps(value, default=_plain, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:  # a number of more than 64 bits, which a client may well have given
+        return json.dumps(value, default=_plain, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def plain(data: Any) -> Any:
