@@ -34,7 +34,7 @@ class Hardware:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One node. `started` is when it booted; `online` whether it answers; `dns` and `config` as their GETs show them."""
+    """One node. `started` is when it booted, `online` whether it answers; `dns` and `config` are as their GETs show."""
 
     name: str
     nodeid: int = 0
@@ -84,10 +84,14 @@ class Interface:
 
 @dataclass(frozen=True, slots=True)
 class PendingNetwork:
-    """A node's network configuration as it will be after apply: present only while it differs from what is active."""
+    """A node's network configuration as it will be after apply: present only while it differs from what is active.
+
+    `changed` is when it was written last.
+    """
 
     node: str
     interfaces: tuple[Interface, ...] = ()
+    changed: float = 0.0
 
     @property
     def key(self) -> str:

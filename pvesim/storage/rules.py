@@ -13,6 +13,7 @@ from pvesim.storage.records import Space, Storage, Volume
 from pvesim.storage.types import IMAGE_CONTENTS, TYPES
 
 _LOCAL_FILES = frozenset({"dir", "btrfs"})
+_ROOT_DIRECTORY = "/var/lib/vz"
 
 
 class SpaceFigures(NamedTuple):
@@ -87,27 +88,33 @@ def space_of(world: World, storage: Storage | str, node: str) -> SpaceFigures:
     record = world.get(Node, node)
     if found is None or record is None or not record.online or not is_enabled(found, node):
         return NO_SPACE
-    place = found.place(node)
-    space = world.get(Space, (found.storage, place))
-    if space is not None:
-        if not space.active:
-            return NO_SPACE
-        return _figures(space.total, space.used + _used_by_volumes(world).get((found.storage, place), 0))
-    if found.type in _LOCAL_FILES:
-        return _figures(record.hardware.root_size, record.hardware.root_used + root_volumes(world, node))
-    return NO_SPACE
+    space = world.get(Space, (found.storage, found.place(node)))
+    if space is not None and not space.active:
+        return NO_SPACE
+    if _is_on_root(found, space):
+        return root_space(world, record)
+    if space is None:
+        return NO_SPACE
+    return _figures(space.total, space.used + _used_by_volumes(world).get(space.key, 0))
 
 
-def root_volumes(world: World, node: str) -> int:
-    """Bytes of the volumes that lie on a node's root file system."""
-    used = _used_by_volumes(world)
-    return sum(used.get((storage.storage, storage.place(node)), 0) for storage in _on_root(world, node))
-
-
-def _on_root(world: World, node: str) -> Iterator[Storage]:
+def root_space(world: World, node: Node) -> SpaceFigures:
+    """The space of a node's root file system, with the volumes that lie on it."""
+    total, used = node.hardware.root_size, node.hardware.root_used
+    volumes = _used_by_volumes(world)
     for storage in world.rows(Storage).values():
-        if storage.type in _LOCAL_FILES and world.get(Space, (storage.storage, storage.place(node))) is None:
-            yield storage
+        place = storage.place(node.name)
+        space = world.get(Space, (storage.storage, place))
+        if storage.on(node.name) and _is_on_root(storage, space):
+            used += volumes.get((storage.storage, place), 0)
+            if space is not None:
+                total, used = space.total, used - node.hardware.root_used + space.used
+    return _figures(total, used)
+
+
+def _is_on_root(storage: Storage, space: Space | None) -> bool:
+    """A directory is on the root file system unless it has a size of its own; PVE's default directory always is."""
+    return storage.type in _LOCAL_FILES and (space is None or storage.options.get("path") == _ROOT_DIRECTORY)
 
 
 def _figures(total: int, used: int) -> SpaceFigures:
