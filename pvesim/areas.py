@@ -14,7 +14,6 @@ _ROUTES = (
     "pvesim.nodes.routes",
     "pvesim.nodes.task_routes",
     "pvesim.pools.routes",
-    "pvesim.qemu.agent_routes",
     "pvesim.qemu.routes",
     "pvesim.storage.routes",
 )
