@@ -9,11 +9,13 @@ _ROUTES = (
     "pvesim.cluster.routes",
     "pvesim.firewall.routes",
     "pvesim.guests.routes",
+    "pvesim.ha.routes",
     "pvesim.lxc.routes",
     "pvesim.nodes.network_routes",
     "pvesim.nodes.routes",
     "pvesim.nodes.task_routes",
     "pvesim.pools.routes",
+    "pvesim.qemu.agent_routes",
     "pvesim.qemu.routes",
     "pvesim.storage.routes",
 )

@@ -93,11 +93,12 @@ class Call:
         self.watched = upid
 
     def watch_guest(self, vmid: int) -> None:
-        """The same for the oldest task that runs on a guest, if there is one."""
+        """The same for what happens to a guest: the oldest task that runs on it, or the next look of HA's manager."""
+        manager = f"ha/{vmid}"
         for name in self.world.rows(Timer):
             task = self.world.get(Task, name)
-            if task is not None and task.id == str(vmid):
-                self.watched = task.upid
+            if name == manager or (task is not None and task.id == str(vmid)):
+                self.watched = name
                 return
 
 

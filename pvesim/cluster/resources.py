@@ -95,11 +95,13 @@ def pool_of_guests(world: World) -> dict[int, str]:
 
 
 def _ha_states(world: World) -> dict[int, str]:
-    return world.cached(
-        "states of guests",
-        (HaResource,),
-        lambda: {resource.vmid: resource.crm_state for resource in world.rows(HaResource).values()},
-    )
+    """The state of every guest that the HA manager has seen and does not ignore."""
+
+    def states() -> dict[int, str]:
+        resources = world.rows(HaResource).values()
+        return {found.vmid: found.crm_state for found in resources if found.crm_state not in ("queued", "ignored")}
+
+    return world.cached("states of guests", (HaResource,), states)
 
 
 def _guest_rows(world: World, identity: Identity) -> Iterator[bytes]:

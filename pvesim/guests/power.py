@@ -18,7 +18,7 @@ from pvesim.guests.kinds import KINDS
 from pvesim.guests.locks import UNLOCK, start_locked
 from pvesim.guests.records import Guest, Kind
 from pvesim.guests.rules import find_guest, managed_by_ha, read_options
-from pvesim.ha.records import HaResource
+from pvesim.ha.rules import request_state
 from pvesim.routing import Call
 from pvesim.storage.volumes import free, volume_of
 
@@ -147,10 +147,7 @@ def drop_volume(world: World, node: str, volid: str) -> None:
 
 @effect("guests.ask_ha")
 def _ask_ha(world: World, task: Task, sid: str, state: str) -> None:
-    resource = world.get(HaResource, sid)
-    if resource is None:
-        raise Failure(f"no such resource '{sid}'")
-    world.put(replace(resource, state=state))
+    request_state(world, sid, state)
 
 
 def require_running(guest: Guest | None, kind: Kind, vmid: int, word: str | None = None) -> Guest:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pvesim.access.records import AclEntry, User
 from pvesim.cluster.records import Cluster
 from pvesim.core.world import World
@@ -11,7 +9,7 @@ from pvesim.engine import Simulator
 from pvesim.guests.records import Guest
 from pvesim.nodes.records import Node
 from pvesim.scenario.base import empty_world
-from pvesim.storage.records import Space, Storage
+from pvesim.storage.records import Space, Storage, Volume
 
 NOW = 1_800_000_003.0
 GIB = 1024**3
@@ -28,6 +26,9 @@ def small_simulator(*, name: str = "test") -> Simulator:
     world.put(Storage("local", "dir", ("images", "rootdir", "iso"), options={"path": "/var/lib/vz"}))
     for guest in _guests():
         world.put(guest)
+        name = f"{guest.vmid}/vm-{guest.vmid}-disk-0.raw"
+        content = "images" if guest.kind == "qemu" else "rootdir"
+        world.put(Volume("local", guest.node, name, content, "raw", GIB, used=GIB, vmid=guest.vmid))
     for userid in ("alice@pve", "audit@pve"):
         world.put(User(userid))
     give(world, "audit@pve", "/", "PVEAuditor")
@@ -40,23 +41,24 @@ def give(world: World, userid: str, path: str, roleid: str) -> None:
 
 
 def _guests() -> list[Guest]:
-    def config(name: str, disk: str, **more: Any) -> dict[str, Any]:
-        return {"name": name, "memory": "256", disk: "local:1/disk.raw,size=1G", **more}
+    """Every guest has one disk of 1 GiB."""
+
+    def disk(vmid: int) -> str:
+        return f"local:{vmid}/vm-{vmid}-disk-0.raw,size=1G"
 
     running = Guest(
         100,
         "qemu",
         "pve1",
-        config("web1", "scsi0", tags="prod;web"),
+        {"name": "web1", "memory": "256", "scsi0": disk(100), "tags": "prod;web"},
         status="running",
         qmpstatus="running",
         started=NOW - 600,
         pid=77,
     )
-    container = {"hostname": "ct1", "memory": 128, "cores": 1, "rootfs": "local:200/vm-200-disk-0.raw,size=1G"}
     return [
         running,
-        Guest(101, "qemu", "pve1", config("db1", "virtio0")),
-        Guest(102, "qemu", "pve2", config("cache1", "scsi0")),
-        Guest(200, "lxc", "pve1", container),
+        Guest(101, "qemu", "pve1", {"name": "db1", "memory": "256", "virtio0": disk(101)}),
+        Guest(102, "qemu", "pve2", {"name": "cache1", "memory": "256", "scsi0": disk(102)}),
+        Guest(200, "lxc", "pve1", {"hostname": "ct1", "memory": 128, "cores": 1, "rootfs": disk(200)}),
     ]

@@ -75,7 +75,7 @@ def test_sizes_and_names_are_those_of_the_configuration(simulator: Simulator) ->
     assert web["uptime"] > 0
     assert web["mem"] > 0
     assert (listed["qemu/101"]["status"], listed["qemu/101"]["mem"], listed["qemu/101"]["uptime"]) == ("stopped", 0, 0)
-    assert listed["storage/pve1/local"]["disk"] == 10 * GIB
+    assert listed["storage/pve1/local"]["disk"] == 13 * GIB
 
 
 def test_labels_appear_only_where_there_are_any(simulator: Simulator) -> None:
@@ -85,6 +85,7 @@ def test_labels_appear_only_where_there_are_any(simulator: Simulator) -> None:
     row = rows(simulator)["qemu/101"]
     labels = {"pool": "p1", "hastate": "stopped", "lock": "backup", "template": 1}
     assert {name: row[name] for name in labels} == labels
+    simulator.world.put(HaResource("vm:102", crm_state="queued"))
     assert not set(rows(simulator)["qemu/102"]) & {"pool", "hastate", "lock", "tags"}
 
 
