@@ -1,11 +1,14 @@
-"""The power actions of containers."""
+"""The power actions of containers, and their network interfaces."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from pvesim.core.errors import Failure
+from pvesim.guests.interfaces import container_entry, interfaces_of
 from pvesim.guests.power import require_running, run, run_or_ask_ha
 from pvesim.guests.records import Guest
-from pvesim.guests.rules import guest_at
+from pvesim.guests.rules import find_guest, guest_at
 from pvesim.routing import Call, route
 
 _STATUS = "/nodes/{node}/lxc/{vmid}/status"
@@ -63,3 +66,9 @@ def resume(call: Call) -> str:
     if guest is not None and guest.running:
         raise Failure(f"CT {guest.vmid} already running")
     return _run(call, "resume")
+
+
+@route("GET", "/nodes/{node}/lxc/{vmid}/interfaces")
+def list_interfaces(call: Call) -> list[dict[str, Any]] | None:
+    guest = find_guest(call.world, "lxc", call.node, call.params["vmid"])
+    return [container_entry(interface) for interface in interfaces_of(guest)] if guest.running else None

@@ -113,3 +113,14 @@ def test_a_bridge_that_is_gone_stops_the_start(simulator: Simulator) -> None:
 def test_ha_is_asked_for_containers_too(simulator: Simulator) -> None:
     simulator.world.put(HaResource("ct:201"))
     assert act(simulator, 201, "shutdown").log == ("Requesting HA stop for CT 201", "TASK OK")
+
+
+def test_interfaces_are_those_of_a_running_container(simulator: Simulator) -> None:
+    url = "/nodes/pve1/lxc/201/interfaces"
+    configure(simulator, 201, net0="name=eth0,bridge=vmbr0,hwaddr=BC:24:11:00:00:09,ip=10.0.0.9/24,type=veth")
+    loopback, first = simulator.request("GET", url)
+    assert (loopback["name"], loopback["inet"], loopback["inet6"]) == ("lo", "127.0.0.1/8", "::1/128")
+    assert (first["name"], first["hwaddr"], first["inet"]) == ("eth0", "bc:24:11:00:00:09", "10.0.0.9/24")
+    assert first["ip-addresses"][0] == {"ip-address": "10.0.0.9", "ip-address-type": "inet", "prefix": 24}
+    act(simulator, 201, "stop")
+    assert simulator.request("GET", url) is None
