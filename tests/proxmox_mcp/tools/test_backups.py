@@ -93,7 +93,8 @@ async def test_where_backups_can_go(tell: Tell, era: Era) -> None:
     assert reply.requests == ["GET /cluster/resources"]
     rows = {(row["storage"], *row["nodes"]): row for row in reply.data["storages"]}
     assert set(rows) == {
-        ("local", "pve1"), ("local", "pve2"), ("local", "pve3"), ("nas", "pve1", "pve2", "pve3"), ("backup-usb", "pve3"),
+        ("local", "pve1"), ("local", "pve2"), ("local", "pve3"),
+        ("nas", "pve1", "pve2", "pve3"), ("backup-usb", "pve3"),
     }  # fmt: skip
     nas = rows["nas", "pve1", "pve2", "pve3"]
     assert nas["shared"] is True

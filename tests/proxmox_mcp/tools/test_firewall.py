@@ -22,12 +22,13 @@ async def test_the_rules_of_the_cluster_and_that_they_act(tell: Tell, era: Era) 
 
 async def test_rules_of_a_firewall_that_is_off_do_not_act_anywhere(tell: Tell, simulator: Simulator) -> None:
     simulator.request("PUT", "/cluster/firewall/options", {"enable": 0})
-    for tool, arguments in [
+    calls: list[tuple[str, dict[str, Any]]] = [
         ("get_cluster_firewall_rules", {}),
         ("get_node_firewall_rules", {"node": "pve1"}),
         ("get_vm_firewall_rules", {"vmid": 100}),
         ("get_lxc_firewall_rules", {"vmid": 200}),
-    ]:
+    ]
+    for tool, arguments in calls:
         reply = await tell(tool, **arguments)
         assert reply.data["active"] is False, tool
         assert reply.data["reasons"] == ["the firewall of the cluster is off (enable=0)"], tool
