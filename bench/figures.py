@@ -63,11 +63,12 @@ def per_second(work: Callable[[int], object], number: int, rounds: int = 5) -> f
 
 
 @contextmanager
-def child(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+def child(
+    *arguments: str, variables: dict[str, str] | None = None, **options: Any
+) -> Iterator[subprocess.Popen[bytes]]:
     """A Python process of this environment, ended by its own process id."""
-    process = subprocess.Popen(
-        [sys.executable, *arguments], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, **options
-    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **(variables or {})}
+    process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment, **options)
     try:
         yield process
     finally:
