@@ -6,6 +6,7 @@ The texts matched are those of recorded exchanges with a genuine node.
 import re
 from collections.abc import Callable
 
+from proxmox_mcp.advice import advice_on
 from proxmox_mcp.errors import (
     Answer,
     BadParameters,
@@ -121,7 +122,7 @@ def _unknown_storage(answer: Answer, found: re.Match[str]) -> RequestRefused:
 def _locked(answer: Answer, _found: re.Match[str]) -> RequestRefused:
     return Locked(
         f"{answer.reason.strip()} ({answer.request}).",
-        "Another task is at work on it: look with get_cluster_tasks, wait for that task, then call again.",
+        advice_on(answer.reason),
         answer=answer,
     )
 
@@ -177,5 +178,6 @@ def from_answer(answer: Answer) -> RequestRefused:
         )
     return PveFailed(
         f"PVE answers {answer.request} with {answer.status}: {answer.reason.strip() or 'no reason given'}.",
+        advice_on(answer.reason),
         answer=answer,
     )

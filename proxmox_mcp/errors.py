@@ -25,6 +25,7 @@
     │   └── PveFailed               any other error status
     ├── WrongNode                   the guest lives on another node than the one named
     ├── WrongKind                   a VM where a container was meant, or the other way round
+    ├── WrongState                  an action that makes no sense in the guest's present state
     └── TaskFailed                  a task that was waited for ended with an error: `upid`, `reason`
 
 `answers.py` tells which of them an answer of PVE is. Nothing here knows the MCP SDK: `server.py` turns a
@@ -212,6 +213,10 @@ class WrongKind(ProxmoxError):
         self.kind = kind
 
 
+class WrongState(ProxmoxError):
+    """An action that makes no sense in the present state of the guest, such as starting one that runs."""
+
+
 class TaskFailed(ProxmoxError):
     """A task that was waited for ended with an error.
 
@@ -221,13 +226,13 @@ class TaskFailed(ProxmoxError):
         log_tail: the last lines of its log.
     """
 
-    def __init__(self, upid: str, reason: str, log_tail: Sequence[str], *, subject: str) -> None:
+    def __init__(self, upid: str, reason: str, log_tail: Sequence[str], *, subject: str, advice: str = "") -> None:
         self.upid = upid
         self.reason = reason
         self.log_tail = tuple(log_tail)
         shown = [line for line in log_tail if line != f"TASK ERROR: {reason}"]
         log = "".join(f"\n  {line}" for line in shown)
         super().__init__(
-            f"The task failed: {subject}: {reason}",
-            f"\nUPID: {upid}" + (f"\nLog before that:{log}" if log else ""),
+            f"The task failed: {subject}: {reason.rstrip('.')}.",
+            f"{advice}\nUPID: {upid}" + (f"\nLog before that:{log}" if log else ""),
         )

@@ -6,7 +6,7 @@ Figures are PVE's own units in the structured form; the text shows them as peopl
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -65,18 +65,23 @@ class Result(BaseModel):
         return self.model_dump(mode="json", exclude_none=True)
 
     def text(self) -> str:
-        """The facts as compact text: `name: value` lines, then a table per list of records, tabs between columns."""
+        """The facts as compact text: `name: value` lines, then a table per list of records, tabs between columns.
+
+        The facts of a record or map inside stand as `name.fact: value`.
+        """
         lines: list[str] = []
         tables: list[str] = []
         for name, value in self._facts():
             if isinstance(value, Result):
                 lines.extend(f"{name}.{line}" for line in value.text().splitlines())
+            elif isinstance(value, Mapping) and value:
+                lines.extend(f"{name}.{key}: {_on_one_line(inner)}" for key, inner in value.items())
             elif isinstance(value, Sequence) and not isinstance(value, str) and value and isinstance(value[0], Result):
                 tables.append(f"{name}:\n{table(value)}")
             elif isinstance(value, Sequence) and not isinstance(value, str) and name.endswith(("log", "log_tail")):
                 tables.append("\n".join([f"{name}:", *(f"  {line}" for line in value)]))
             else:
-                lines.append(f"{name}: {_plain(value)}")
+                lines.append(f"{name}: {_on_one_line(value)}")
         return "\n".join([*lines, *tables])
 
     def _facts(self) -> Iterable[tuple[str, Any]]:
@@ -108,6 +113,10 @@ def _plain(value: Any) -> str:
     if isinstance(value, dict | list | tuple):
         return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
     return str(value)
+
+
+def _on_one_line(value: Any) -> str:
+    return _plain(value).strip().replace("\n", "\\n")
 
 
 def table(rows: Sequence[Result]) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 import anyio
 from pydantic import Field
 
+from proxmox_mcp.advice import advice_on
 from proxmox_mcp.errors import InvalidArgument, TaskFailed
 from proxmox_mcp.pve import Pve
 from proxmox_mcp.results import Result
@@ -153,7 +154,8 @@ class Tasks:
             await anyio.sleep(min(pause, wait_seconds - waited))
             pause = min(pause * 1.5, _LONGEST_PAUSE)
         if state == "failed":
-            raise TaskFailed(upid, str(status.get("exitstatus")), log.tail, subject=task.subject)
+            reason = str(status.get("exitstatus"))
+            raise TaskFailed(upid, reason, log.tail, subject=task.subject, advice=advice_on(reason))
         return _result(task, status, log)
 
     async def _read_log(self, task: Upid, log: _Log) -> None:

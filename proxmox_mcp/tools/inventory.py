@@ -1,13 +1,15 @@
 """Inventory: what there is in the cluster."""
 
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from proxmox_mcp.locate import Kind
 from proxmox_mcp.results import Bytes, Detail, Page, Result, Seconds, Share, paginate
 from proxmox_mcp.tooling import Call, Cursor, Limit, NodeName, Risk, Toolset
 
-inventory = Toolset("inventory", "What there is: nodes, guests, storage")
+inventory = Toolset("inventory", "What there is: nodes and guests")
 
 
 class Node(Result):
@@ -39,7 +41,7 @@ class GuestRow(Result):
     node: str
     status: str
     cpu: Share | None = None
-    maxcpu: int | None = None
+    maxcpu: float | None = None
     mem: Bytes | None = None
     maxmem: Bytes | None = None
     uptime: Seconds | None = None
@@ -48,6 +50,7 @@ class GuestRow(Result):
     pool: str | None = None
     lock: str | None = None
     hastate: str | None = None
+    disk: Bytes | None = None
     maxdisk: Bytes | None = None
     netin: Bytes | None = None
     netout: Bytes | None = None
@@ -61,7 +64,35 @@ class Vms(Page):
     vms: list[GuestRow]
 
 
-_FULL_ONLY = ("maxdisk", "netin", "netout", "diskread", "diskwrite")
+class Containers(Page):
+    """Containers of the cluster."""
+
+    containers: list[GuestRow]
+
+
+class Member(Result):
+    """A node as a member of the cluster; `local` is the one that the server is connected to."""
+
+    node: str
+    online: bool
+    ip: str | None = None
+    nodeid: int | None = None
+    local: bool | None = None
+
+
+class ClusterStatus(Result):
+    """The cluster and its members. A lone node is in no cluster: `name` and `quorate` are then left out."""
+
+    name: str | None = None
+    quorate: bool | None = None
+    version: int | None = None
+    online: int
+    total: int
+    nodes: list[Member]
+
+
+_FULL_ONLY = frozenset({"disk", "maxdisk", "netin", "netout", "diskread", "diskwrite"})
+_WHILE_RUNNING = frozenset({"cpu", "mem", "uptime"})
 
 NameFilter = Annotated[str, Field(max_length=128, description="Part of the name")]
 TagFilter = Annotated[str, Field(max_length=64, description="Has this tag")]
@@ -69,9 +100,15 @@ PoolFilter = Annotated[str, Field(max_length=128, description="Is in this pool")
 
 
 @inventory.tool(risk=Risk.READ, title="List nodes")
-async def get_nodes(call: Call, detail: Detail = "concise", limit: Limit = 100, cursor: Cursor | None = None) -> Nodes:
+async def get_nodes(
+    call: Call,
+    status: Literal["online", "offline"] | None = None,
+    detail: Detail = "concise",
+    limit: Limit = 100,
+    cursor: Cursor | None = None,
+) -> Nodes:
     """List the cluster's nodes with state and load. `full` adds the root disk."""
-    records = await call.pve.get("/nodes")
+    records = [record for record in await call.pve.get("/nodes") if status in (None, record.get("status"))]
     page, total, following = paginate(records, lambda record: str(record["node"]), limit, cursor)
     drop = () if detail == "full" else ("disk", "maxdisk", "level")
     nodes = [
@@ -93,17 +130,68 @@ async def get_vms(
     cursor: Cursor | None = None,
 ) -> Vms:
     """List VMs of the whole cluster with node, state and load. Containers: get_lxc_containers."""
-    records = [
-        record
-        for record in await call.guests.records()
-        if record["type"] == "qemu" and matches(record, node=node, status=status, name=name, tag=tag, pool=pool)
-    ]
+    records = await _guests_of(call, "qemu", node=node, status=status, name=name, tag=tag, pool=pool)
     page, total, following = paginate(records, lambda record: int(record["vmid"]), limit, cursor)
     return Vms(total=total, next_cursor=following, vms=[guest_row(record, detail) for record in page])
 
 
+@inventory.tool(risk=Risk.READ, title="List containers")
+async def get_lxc_containers(
+    call: Call,
+    node: NodeName | None = None,
+    status: Literal["running", "stopped"] | None = None,
+    name: NameFilter | None = None,
+    tag: TagFilter | None = None,
+    pool: PoolFilter | None = None,
+    detail: Detail = "concise",
+    limit: Limit = 100,
+    cursor: Cursor | None = None,
+) -> Containers:
+    """List LXC containers of the whole cluster with node, state and load. VMs: get_vms."""
+    records = await _guests_of(call, "lxc", node=node, status=status, name=name, tag=tag, pool=pool)
+    page, total, following = paginate(records, lambda record: int(record["vmid"]), limit, cursor)
+    return Containers(total=total, next_cursor=following, containers=[guest_row(record, detail) for record in page])
+
+
+@inventory.tool(risk=Risk.READ, title="Read the cluster's state")
+async def get_cluster_status(call: Call) -> ClusterStatus:
+    """Read the cluster's name, its quorum, and which nodes are online. Load of the nodes: get_nodes."""
+    records = await call.pve.get("/cluster/status")
+    cluster: dict[str, Any] = next((record for record in records if record.get("type") == "cluster"), {})
+    members = sorted((record for record in records if record.get("type") == "node"), key=lambda record: record["name"])
+    nodes = [
+        Member(
+            node=record["name"],
+            online=bool(record.get("online")),
+            ip=record.get("ip"),
+            nodeid=record.get("nodeid"),
+            local=True if record.get("local") else None,
+        )
+        for record in members
+    ]
+    return ClusterStatus(
+        name=cluster.get("name"),
+        quorate=cluster.get("quorate"),
+        version=cluster.get("version"),
+        online=sum(node.online for node in nodes),
+        total=len(nodes),
+        nodes=nodes,
+    )
+
+
+async def _guests_of(call: Call, kind: Kind, **wanted: str | None) -> Collection[dict[str, Any]]:
+    """The guests of a kind that pass the filters (`GET /cluster/resources?type=vm`)."""
+    return [record for record in await call.guests.records() if record["type"] == kind and matches(record, **wanted)]
+
+
 def matches(
-    record: dict[str, Any], *, node: str | None, status: str | None, name: str | None, tag: str | None, pool: str | None
+    record: dict[str, Any],
+    *,
+    node: str | None = None,
+    status: str | None = None,
+    name: str | None = None,
+    tag: str | None = None,
+    pool: str | None = None,
 ) -> bool:
     """Whether a guest of `/cluster/resources` passes the filters; `None` lets everything pass."""
     return (
@@ -126,6 +214,6 @@ def guest_row(record: dict[str, Any], detail: Detail) -> GuestRow:
     known["tags"] = tags_of(record) or None
     known["template"] = True if record.get("template") else None
     if detail == "concise":
-        idle = () if record.get("status") == "running" else ("cpu", "mem", "uptime")
-        known = {key: value for key, value in known.items() if key not in (*_FULL_ONLY, *idle)}
+        drop = _FULL_ONLY if record.get("uptime") else _FULL_ONLY | _WHILE_RUNNING
+        known = {key: value for key, value in known.items() if key not in drop}
     return GuestRow(**known)

@@ -1,0 +1,59 @@
+"""What to do about a failure that PVE tells in a text: of a request, or of a task that ended with an error.
+
+The texts matched are those of recorded exchanges with a genuine node.
+"""
+
+import re
+
+_ADVICE: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), text)
+    for pattern, text in (
+        (r"already running", "It runs, so there is nothing to start; restart it with action reboot."),
+        (r"(?:VM|CT) \d+ (?:is )?not running", "It is stopped; start it first, with action start."),
+        (
+            r"quit/powerdown failed|lxc-stop .*--nokill",
+            "The guest did not heed the request in time. Give it longer with timeout_seconds, or end it all the same "
+            "with force=true or action stop; what it has not saved is then lost.",
+        ),
+        (
+            r"(?:VM|CT) is locked",
+            "A task holds it, or one that broke off left its lock behind. Look with get_cluster_tasks and wait for "
+            "that task; if none runs, an administrator takes the lock off with `qm unlock` or `pct unlock`.",
+        ),
+        (
+            r"can't lock file|got lock timeout|unable to acquire .*lock",
+            "Another task is at work on it: look with get_cluster_tasks, wait for that task, then call again.",
+        ),
+        (r"it's a template|is a template", "A template only serves to be cloned; start a clone of it."),
+        (r"paused - cannot shutdown", "Let it go on with action resume first, or end it with action stop."),
+        (
+            r"lxc-checkpoint",
+            "Few nodes can suspend containers: PVE's support for it is experimental. Shut the container down instead.",
+        ),
+        (r"vcpus allowed per VM", "Give the VM fewer cores, or move it to a node with more CPUs."),
+        (r"Cannot allocate memory", "The node is short of memory: see get_node_status."),
+        (
+            r"KVM virtualisation configured, but not available",
+            "The node's CPU offers no virtualisation: turn it on in the firmware, or configure the VM with kvm=0.",
+        ),
+        (
+            r"volume '[^']+' does not exist|no such (?:logical )?volume",
+            "A disk of the guest is gone: compare its configuration with get_storage_content.",
+        ),
+        (
+            r"storage '[^']+' is not (?:online|available)|unable to activate storage",
+            "See with get_storage where it works, and put its server or disk right first.",
+        ),
+        (
+            r"exited with code|startup for container",
+            "The log says why; most often a bridge, disk or device of its configuration is not on this node.",
+        ),
+        (r"no quorum", "Nodes are missing, so the cluster takes no changes; see get_cluster_status."),
+        (r"received interrupt|interrupted by signal", "Someone stopped the task; see get_cluster_tasks."),
+    )
+)
+
+
+def advice_on(text: str) -> str:
+    """One or two sentences on what to do about PVE's text of an error; empty where there is nothing to say."""
+    return next((advice for pattern, advice in _ADVICE if pattern.search(text)), "")
