@@ -40,8 +40,15 @@ def run(
 ) -> str:
     """Start the task of a power action; the UPID.
 
-    `action` is start, stop, shutdown, reboot, suspend, resume, and for virtual machines reset and suspend_to_disk;
-    `arguments` are those of the effect of that name. `overrule` ends shutdowns of the guest that still wait.
+    | action | arguments, all of them optional |
+    | --- | --- |
+    | start, stop | skiplock |
+    | shutdown | skiplock, timeout in seconds (None for the default), whether to force it in the end |
+    | reboot | timeout |
+    | suspend, resume, and reset of a virtual machine | skiplock (of virtual machines) |
+    | suspend_to_disk of a virtual machine | skiplock, storage |
+
+    `overrule` first ends the shutdowns of the guest that still wait.
     """
     steps = [Step(effect=f"{kind}.{action}", arguments=(vmid, *arguments))]
     type = task_type(kind, action)
