@@ -12,6 +12,7 @@ from typing import Any
 from pvesim.cluster.records import Cluster, Release
 from pvesim.core.world import World
 from pvesim.guests.disks import disks_of, read_options
+from pvesim.guests.kinds import KINDS
 from pvesim.guests.records import Guest
 from pvesim.guests.rules import agent_enabled, managed_by_ha
 from pvesim.guests.sizes import DEFAULT_MEMORY, MIB, maxcpu, maxdisk, maxmem
@@ -55,11 +56,11 @@ def status_of(world: World, guest: Guest) -> dict[str, Any]:
 
 
 def ha_part(world: World, guest: Guest) -> dict[str, Any]:
-    """Whether HA manages the guest, and what was asked of it."""
+    """Whether HA manages the guest, and how far its manager has got with it, once it has seen it."""
     if not managed_by_ha(world, guest):
         return {"managed": 0}
-    resource = world.rows(HaResource)[f"{'vm' if guest.kind == 'qemu' else 'ct'}:{guest.vmid}"]
-    return {"managed": 1, "state": resource.state}
+    state = world.rows(HaResource)[f"{KINDS[guest.kind].sid}:{guest.vmid}"].crm_state
+    return {"managed": 1} if state == "queued" else {"managed": 1, "state": state}
 
 
 def _common(world: World, guest: Guest, figures: GuestFigures) -> dict[str, Any]:

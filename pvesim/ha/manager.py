@@ -60,9 +60,7 @@ def _start_or_stop(world: World, guest: Guest, wanted: str) -> None:
     if wanted == "started":
         run(world, guest.kind, guest.node, "start", guest.vmid, ROOT)
     else:
-        # The effect of a virtual machine's shutdown takes `skiplock` before the timeout and the force of both kinds.
-        skiplock = (False,) if guest.kind == "qemu" else ()
-        run(world, guest.kind, guest.node, "shutdown", guest.vmid, ROOT, *skiplock, _STOP_TIMEOUT, True)
+        run(world, guest.kind, guest.node, "shutdown", guest.vmid, ROOT, False, _STOP_TIMEOUT, True)
 
 
 def _patience(wanted: str) -> float:

@@ -59,9 +59,11 @@ def _stop(world: World, task: Task, vmid: int, skiplock: bool = False) -> Iterab
 
 
 @effect("lxc.shutdown")
-def _shutdown(world: World, task: Task, vmid: int, timeout: float | None = None, force: bool = False) -> Iterable[Step]:
+def _shutdown(
+    world: World, task: Task, vmid: int, skiplock: bool = False, timeout: float | None = None, force: bool = False
+) -> Iterable[Step]:
     guest = _still_running(world, task, vmid)
-    check_lock(guest)
+    check_lock(guest, skip=skiplock)
     return _shutdown_steps(guest, time_limit(guest, timeout), force)
 
 

@@ -45,7 +45,7 @@ def stop(call: Call) -> str:
 @route("POST", f"{_STATUS}/shutdown")
 def shutdown(call: Call) -> str:
     timeout, force = call.params.get("timeout"), bool(call.params.get("forceStop"))
-    return run_or_ask_ha(call, "lxc", "shutdown", _running(call), timeout, force)
+    return run_or_ask_ha(call, "lxc", "shutdown", _running(call), False, timeout, force)
 
 
 @route("POST", f"{_STATUS}/reboot")

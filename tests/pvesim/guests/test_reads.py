@@ -121,7 +121,9 @@ def test_status_tells_of_agent_display_lock_and_template(simulator: Simulator) -
 def test_status_tells_whether_ha_manages_the_guest(simulator: Simulator) -> None:
     simulator.world.put(HaResource("ct:200", state="started"))
     simulator.world.put(HaResource("vm:100", state="ignored"))
-    assert status(simulator, 200)["ha"]["managed"] == 1
+    assert status(simulator, 200)["ha"] == {"managed": 1}
+    simulator.world.put(HaResource("ct:200", crm_state="started"))
+    assert status(simulator, 200)["ha"] == {"managed": 1, "state": "started"}
     assert status(simulator, 100)["ha"] == {"managed": 0}
 
 

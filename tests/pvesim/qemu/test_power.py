@@ -346,6 +346,16 @@ def test_ha_is_asked_to_start_and_stop_what_it_manages(simulator: Simulator) -> 
     assert simulator.world.rows(HaResource)["vm:101"].state == "stopped"
 
 
+def test_ha_does_what_it_was_asked(simulator: Simulator) -> None:
+    simulator.world.put(HaResource("vm:101", state="stopped", crm_state="stopped"))
+    act(simulator, 101, "start")
+    simulator.clock.advance(30)
+    assert guest(simulator, 101).running
+    act(simulator, 101, "shutdown")
+    simulator.clock.advance(120)
+    assert not guest(simulator, 101).running
+
+
 def test_what_ha_ignores_is_started_as_any_other(simulator: Simulator) -> None:
     simulator.world.put(HaResource("vm:101", state="ignored"))
     assert act(simulator, 101, "start").type == "qmstart"
