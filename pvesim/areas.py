@@ -16,7 +16,9 @@ _ROUTES = (
     "pvesim.nodes.task_routes",
     "pvesim.pools.routes",
     "pvesim.qemu.agent_routes",
+    "pvesim.qemu.life_routes",
     "pvesim.qemu.routes",
+    "pvesim.statistics_routes",
     "pvesim.storage.routes",
 )
 # What tasks do: their steps name effects, which may be all that a task kept in a world still refers to.

@@ -25,6 +25,7 @@ from pvesim.core.world import World
 from pvesim.guests.records import Guest
 from pvesim.guests.sizes import maxcpu, maxdisk, maxmem
 from pvesim.nodes.records import Node
+from pvesim.storage.rules import root_space
 
 ROUND = 10  # seconds between two rounds of the status daemon
 _WAVES = ((0.45, 86_400.0), (0.35, 2_700.0), (0.2, 210.0))  # share of the activity, period in seconds
@@ -168,7 +169,7 @@ def node_figures(world: World, node: Node, at: float | None = None) -> NodeFigur
         cpu * 0.02,
         _NODE_TRAFFIC[0] * own_traffic + received,
         _NODE_TRAFFIC[1] * own_traffic + sent,
-        hardware.root_used,
+        root_space(world, node).used,
         int(hardware.swap * 0.002),
     )
 

@@ -23,7 +23,7 @@ from pvesim.metrics import node_figures, round_of, sampled_figures
 from pvesim.nodes.records import Node
 from pvesim.pools.records import Pool
 from pvesim.storage.records import Space, Storage, Volume
-from pvesim.storage.rules import space_of
+from pvesim.storage.rules import root_space, space_of
 
 Row = dict[str, Any]
 _SHOWN = (Guest, Node, Storage, Space, Volume, Pool, HaResource, Cluster)
@@ -144,7 +144,7 @@ def node_row(world: World, node: Node, figures: bool) -> Row:
             "mem": use.mem,
             "maxmem": node.hardware.memory,
             "disk": use.root_used,
-            "maxdisk": node.hardware.root_size,
+            "maxdisk": root_space(world, node).total,
             "uptime": max(0, int(round_of(world.now) - node.started)),
         }
     return row

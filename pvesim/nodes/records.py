@@ -34,7 +34,10 @@ class Hardware:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One node. `started` is when it booted, `online` whether it answers; `dns` and `config` are as their GETs show."""
+    """One node. `started` is when it booted, `online` whether it answers; `dns` and `config` are as their GETs show.
+
+    `statistics_since` is when its statistics (`rrddata`) begin.
+    """
 
     name: str
     nodeid: int = 0
@@ -46,6 +49,7 @@ class Node:
     dns: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     hosts: str = ""
     config: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    statistics_since: float = 0.0
 
     @property
     def key(self) -> str:

@@ -79,11 +79,15 @@ class ServiceModel(Model):
 
 
 class NodeModel(Model):
-    """One node. `network` maps interface names to their options (`type` is required); left out, there is `vmbr0`."""
+    """One node. `network` maps interface names to their options (`type` is required); left out, there is `vmbr0`.
+
+    `statistics` says how long ago its statistics begin; left out, they begin with its uptime.
+    """
 
     ip: str | None = None
     online: bool = True
     uptime: Duration = 14 * 86400.0
+    statistics: Duration | None = None
     hardware: HardwareModel = HardwareModel()
     timezone: str = "UTC"
     dns: dict[Literal["search", "dns1", "dns2", "dns3"], str] | None = None

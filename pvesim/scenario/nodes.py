@@ -8,6 +8,7 @@ from dataclasses import replace
 from statistics import mean
 from typing import Any
 
+from pvesim.cluster.options import change_options
 from pvesim.cluster.records import Cluster, Release
 from pvesim.nodes.records import GIB, Hardware, Interface, Node, Service
 from pvesim.scenario import defaults
@@ -53,7 +54,8 @@ def build_cluster(context: Context, clustered: bool) -> None:
     scenario = context.scenario
     options = context.verified("PUT", "/cluster/options", ("cluster", "options"), scenario.cluster.options)
     name = scenario.cluster.name or (DEFAULT_CLUSTER_NAME if clustered else "")
-    context.world.put(Cluster(name, release=replace(Release(), **given(scenario.release)), options=options))
+    context.world.put(Cluster(name, release=replace(Release(), **given(scenario.release))))
+    change_options(context.world, options)
 
 
 def build_nodes(context: Context) -> None:
@@ -84,6 +86,7 @@ def _build_node(context: Context, name: str, model: NodeModel, position: int, cl
             dns=dns,
             hosts=model.hosts if model.hosts is not None else defaults.hosts(name, ip, dns.get("search", "local")),
             config=context.verified("PUT", "/nodes/{node}/config", (*location, "config"), model.config, node=name),
+            statistics_since=context.ago(model.uptime if model.statistics is None else model.statistics),
         )
     )
     for service in defaults.services(name, clustered):

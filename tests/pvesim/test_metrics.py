@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -14,7 +13,6 @@ from pvesim.guests.records import Behaviour, Guest
 from pvesim.guests.sizes import drive_size, maxcpu, maxdisk, maxmem
 from pvesim.metrics import IDLE, guest_figures, node_figures, sampled_figures
 from pvesim.nodes.records import Hardware, Node
-from pvesim.statistics import RESOLUTIONS, rrd_rows
 
 NOW = 1_800_000_003.0
 GIB = 1024**3
@@ -107,29 +105,6 @@ def test_a_guest_that_starts_is_seen_on_its_node_at_once() -> None:
     world.put(a_guest(120, started=NOW))
     after = node_figures(world, world.rows(Node)["pve1"])
     assert after.mem - before.mem == guest_figures(world, world.rows(Guest)[120]).mem
-
-
-@pytest.mark.parametrize("timeframe", RESOLUTIONS)
-def test_rows_end_with_the_last_complete_one(timeframe: str) -> None:
-    step, count = RESOLUTIONS[timeframe]
-    rows = rrd_rows(World(now=NOW), timeframe, "AVERAGE", lambda time: {"value": time})
-    assert len(rows) == count - 1
-    assert {later["time"] - earlier["time"] for earlier, later in pairwise(rows)} == {step}
-    assert rows[-1]["time"] == NOW // step * step - step
-
-
-def test_a_row_without_figures_holds_its_time_alone() -> None:
-    rows = rrd_rows(World(now=NOW), "hour", "AVERAGE", lambda time: {"cpu": 1.0} if time > NOW - 200 else None)
-    assert rows[0] == {"time": rows[0]["time"]}
-    assert rows[-1] == {"time": rows[-1]["time"], "cpu": 1.0}
-
-
-def test_long_rows_tell_the_average_or_the_peak() -> None:
-    def rising(time: float) -> dict[str, float]:
-        return {"value": time}
-
-    average, peak = (rrd_rows(World(now=NOW), "week", cf, rising)[-1] for cf in ("AVERAGE", "MAX"))
-    assert average["time"] < average["value"] < peak["value"] < average["time"] + 1800
 
 
 @pytest.mark.parametrize(
