@@ -64,7 +64,8 @@ def _members(context: Context, groupid: str) -> tuple[str, ...]:
 def _build_user(context: Context, userid: str, model: UserModel) -> None:
     world = context.world
     location: Location = ("users", userid)
-    _accepted(context, "POST", "/access/users", location, userid=userid)
+    email = {"email": model.email} if model.email else {}
+    _accepted(context, "POST", "/access/users", location, userid=userid, **email)
     realm = userid.rpartition("@")[2]
     if world.get(Realm, realm) is None:
         context.problem(location, f"no realm '{realm}': {known_names(world.rows(Realm))}")
