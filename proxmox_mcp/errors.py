@@ -230,7 +230,7 @@ class TaskFailed(ProxmoxError):
         self.upid = upid
         self.reason = reason
         self.log_tail = tuple(log_tail)
-        shown = [line for line in log_tail if line != f"TASK ERROR: {reason}"]
+        shown = [line for line in log_tail if line.strip() and line != f"TASK ERROR: {reason}"]
         log = "".join(f"\n  {line}" for line in shown)
         super().__init__(
             f"The task failed: {subject}: {reason.rstrip('.')}.",

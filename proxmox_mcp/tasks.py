@@ -127,7 +127,7 @@ class Tasks:
 
         Args:
             upid: the task.
-            wait_seconds: how long at most; with 0 it is looked at once.
+            wait_seconds: how long at most; with 0 it is looked at once, and the log read only if it has ended.
             report: is told the seconds waited, the most there can be, and the last line of the log.
 
         Returns:
@@ -144,8 +144,11 @@ class Tasks:
         pause = _FIRST_PAUSE
         while True:
             status = await self._pve.get(f"{task.path}/status")
-            await self._read_log(task, log)
             state = state_of(status)
+            if state == "running" and wait_seconds == 0:
+                # Its log would say little yet, or tell of an end that came after the status.
+                break
+            await self._read_log(task, log)
             waited = self._now() - begin
             if report is not None and wait_seconds > 0:
                 await report(min(waited, wait_seconds), wait_seconds, _progress_text(task, state, log))

@@ -52,9 +52,14 @@ class SnapshotRow(Result):
 
 
 class GuestInfo(GuestStatus):
-    """A guest: what it is doing, how it is configured (PVE's own keys, secrets hidden), its snapshots."""
+    """A guest: state, configuration (PVE's own keys, secrets hidden), snapshots.
+
+    `config` is what it runs with; `pending` and `pending_delete` take effect at its next start.
+    """
 
     config: dict[str, Any]
+    pending: dict[str, Any] | None = None
+    pending_delete: list[str] | None = None
     snapshots: list[SnapshotRow]
 
 
@@ -83,7 +88,7 @@ async def get_lxc_status(
 
 @guests.tool(risk=Risk.READ, title="Read all about a VM")
 async def get_vm_info(call: Call, vmid: Vmid, node: NodeName | None = None, detail: Detail = "concise") -> GuestInfo:
-    """Read a VM's configuration, state and snapshots in one answer. `full` adds counters, digest and identifiers."""
+    """Read a VM's state, configuration, pending changes and snapshots. `full` adds counters, digest, identifiers."""
     return await _info(call, "qemu", vmid, node, detail)
 
 
@@ -91,7 +96,7 @@ async def get_vm_info(call: Call, vmid: Vmid, node: NodeName | None = None, deta
 async def get_lxc_container_info(
     call: Call, vmid: Vmid, node: NodeName | None = None, detail: Detail = "concise"
 ) -> GuestInfo:
-    """Read a container's configuration, state and snapshots in one answer. `full` adds counters and digest."""
+    """Read a container's state, configuration, pending changes and snapshots. `full` adds counters, digest."""
     return await _info(call, "lxc", vmid, node, detail)
 
 
@@ -103,10 +108,17 @@ async def _status(call: Call, kind: Kind, vmid: int, node: str | None, detail: D
 async def _info(call: Call, kind: Kind, vmid: int, node: str | None, detail: Detail) -> GuestInfo:
     guest = await call.guests.find(vmid, node, kind)
     record = await read_status(call, guest)
-    config = await call.pve.get(f"{guest.path}/config")
+    # Where `…/config` would give the changes that wait for a start as if they had come into force.
+    options = await call.pve.get(f"{guest.path}/pending")
     snapshots = await call.pve.get(f"{guest.path}/snapshot")
+    config = {option["key"]: option["value"] for option in options if "value" in option}
+    pending = {option["key"]: option["pending"] for option in options if "pending" in option}
     return GuestInfo(
-        **_known(record, guest.node, detail), config=readable_config(config, detail), snapshots=snapshot_rows(snapshots)
+        **_known(record, guest.node, detail),
+        config=readable_config(config, detail),
+        pending=readable_config(pending, detail) or None,
+        pending_delete=sorted(option["key"] for option in options if option.get("delete")) or None,
+        snapshots=snapshot_rows(snapshots),
     )
 
 
@@ -126,6 +138,8 @@ def _known(record: dict[str, Any], node: str, detail: Detail) -> dict[str, Any]:
     if detail == "concise":
         shown = _CONCISE if record.get("status") == "running" else _CONCISE - _WHILE_RUNNING
         known = {key: value for key, value in known.items() if key in shown}
+        if known.get("qmpstatus") == known.get("status"):
+            known.pop("qmpstatus", None)
     else:
         known["tags"] = tags_of(record) or None
     for key in ("lock", "template"):

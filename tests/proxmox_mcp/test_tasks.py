@@ -87,7 +87,7 @@ async def test_waiting_ends_when_the_time_is_over(cluster: FakeCluster, pve: Pve
 async def test_without_waiting_it_is_looked_at_once(cluster: FakeCluster, pve: Pve) -> None:
     play(cluster, "OK", [], polls=1)
     assert (await Tasks(pve).follow(UPID, 0)).state == "running"
-    assert cluster.asked == [f"GET {PATH}/status", f"GET {PATH}/log"]
+    assert cluster.asked == [f"GET {PATH}/status"]
 
 
 async def test_of_a_long_log_the_end_is_kept(cluster: FakeCluster, pve: Pve) -> None:
