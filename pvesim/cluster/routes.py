@@ -69,3 +69,10 @@ def config_apiversion(call: Call) -> int:
 def join_information(call: Call) -> None:
     rules.check_clustered(call.world)
     raise NotModelled("what a new node needs to join the cluster is not modelled by pvesim")
+
+
+@route("GET", "/cluster/jobs/schedule-analyze")
+def analyze_schedule(call: Call) -> list[dict[str, Any]]:
+    params = call.params
+    start = params.get("starttime", int(call.world.now))
+    return rules.occurrences(params["schedule"], start, params.get("iterations", 10))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from itertools import islice
 from typing import Any
 
+from pvesim.calendar import parse_calendar_event
 from pvesim.cluster.records import Cluster
 from pvesim.core.errors import ApiError, Failure, ParameterErrors
 from pvesim.core.log import LogEntry
@@ -123,3 +125,13 @@ def read_log(world: World, limit: int | None, user: str | None) -> list[dict[str
         }
         for entry in islice(entries, limit)
     ]
+
+
+def occurrences(schedule: str, start: int, count: int) -> list[dict[str, Any]]:
+    """The next `count` moments at which a schedule is due after `start`; fewer if it ends before."""
+    event, moment = parse_calendar_event(schedule), start
+    found: list[dict[str, Any]] = []
+    while len(found) < count and (due := event.after(moment)) is not None:
+        found.append({"timestamp": due, "utc": time.asctime(time.gmtime(due))})
+        moment = due
+    return found
