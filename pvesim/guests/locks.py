@@ -37,6 +37,12 @@ def lock_step(kind: Kind, vmid: int) -> Step:
     return Step(effect="guests.lock", arguments=(kind, vmid))
 
 
+def holds_lock(world: World, task: Task, vmid: int) -> bool:
+    """Whether a task has the lock: what its cleanup undoes is its own doing only then."""
+    lock = world.get(FileLock, vmid)
+    return lock is not None and lock.holder == task.upid
+
+
 def require_unlocked(world: World, kind: Kind, vmid: int) -> None:
     """Raise `Failure` where a task holds the lock: what a request that changes the configuration itself ends with."""
     if world.get(FileLock, vmid) is not None:
@@ -64,7 +70,7 @@ def _lock(world: World, task: Task, kind: Kind, vmid: int, deadline: float | Non
 def unlock(world: World, task: Task, vmid: int) -> None:
     """Give back the lock if the task holds it, and let those that wait look again."""
     lock = world.get(FileLock, vmid)
-    if lock is None or lock.holder != task.upid:
+    if lock is None or not holds_lock(world, task, vmid):
         return
     world.remove(FileLock, vmid)
     for upid in lock.waiting:  # they look again now, in the order in which they came

@@ -17,7 +17,8 @@ from pvesim.guests.records import Guest
 from pvesim.guests.rules import agent_enabled, managed_by_ha
 from pvesim.guests.sizes import DEFAULT_MEMORY, MIB, maxcpu, maxdisk, maxmem
 from pvesim.ha.records import HaResource
-from pvesim.metrics import GuestFigures, guest_figures
+from pvesim.metrics import GuestFigures, sampled_figures
+from pvesim.nodes.records import Node
 from pvesim.storage.rules import space_of
 
 _NET = re.compile(r"net(\d+)")
@@ -28,12 +29,26 @@ _DEFAULT_SHARES = 1000
 
 def list_entry(world: World, guest: Guest, *, full: bool = False) -> dict[str, Any]:
     """One element of `GET /nodes/{node}/qemu` or `…/lxc`; `full` adds what the running process tells."""
-    figures = guest_figures(world, guest)
-    entry = {**_common(world, guest, figures), **_labels(guest)}
+    figures = sampled_figures(world, guest)
+    entry = {
+        **_settled(world, guest),
+        "uptime": int(world.now - guest.started) if guest.running else 0,
+        "cpu": figures.cpu,
+        "mem": figures.mem,
+        "disk": figures.disk,
+        "netin": figures.netin,
+        "netout": figures.netout,
+    }
     if guest.kind == "lxc":
-        entry |= _container_part(world, guest, figures)
+        entry |= {"diskread": figures.diskread, "diskwrite": figures.diskwrite}
+        if guest.running:
+            entry |= _limitless_root(world, guest)
     else:
-        entry |= _machine_part(world, guest, figures, full)
+        entry["memhost"] = figures.mem
+        if full:
+            entry["qmpstatus"] = guest.qmpstatus
+        if full and guest.running:
+            entry |= _process_part(world, guest, figures)
     if guest.running:
         entry["pid"] = guest.pid
         # A container's are read from its control group and passed on as text.
@@ -63,20 +78,24 @@ def ha_part(world: World, guest: Guest) -> dict[str, Any]:
     return {"managed": 1} if state == "queued" else {"managed": 1, "state": state}
 
 
-def _common(world: World, guest: Guest, figures: GuestFigures) -> dict[str, Any]:
+def _settled(world: World, guest: Guest) -> dict[str, Any]:
+    """What stays as it is while the guest's record and its node do; kept, for lists are long and asked for again."""
+    memo: dict[int, tuple[Guest, dict[str, Any]]] = world.cached("settled parts of guests", (Node,), dict)
+    kept = memo.get(guest.vmid)
+    if kept is None or kept[0] is not guest:
+        special = _container_part(guest) if guest.kind == "lxc" else _machine_part(guest)
+        kept = memo[guest.vmid] = (guest, {**_common(world, guest), **_labels(guest), **special})
+    return kept[1]
+
+
+def _common(world: World, guest: Guest) -> dict[str, Any]:
     return {
         "vmid": guest.vmid,
         "name": guest.name,
         "status": guest.status,
-        "uptime": figures.uptime,
-        "cpu": figures.cpu,
         "cpus": maxcpu(world, guest),
-        "mem": figures.mem,
         "maxmem": maxmem(guest),
-        "disk": figures.disk,
         "maxdisk": maxdisk(guest),
-        "netin": figures.netin,
-        "netout": figures.netout,
     }
 
 
@@ -91,33 +110,26 @@ def _labels(guest: Guest) -> dict[str, Any]:
     return labels
 
 
-def _container_part(world: World, guest: Guest, figures: GuestFigures) -> dict[str, Any]:
-    part: dict[str, Any] = {
-        "type": "lxc",
-        "swap": 0,
-        "maxswap": int(guest.config.get("swap", DEFAULT_MEMORY)) * MIB,
-        "diskread": figures.diskread,
-        "diskwrite": figures.diskwrite,
-    }
-    if guest.running:
-        for root in disks_of("lxc", {"rootfs": guest.config.get("rootfs", "")}):
-            if root.storage and not root.size:  # a directory without a limit: it sees the whole storage
-                space = space_of(world, root.storage, guest.node)
-                part |= {"disk": space.used, "maxdisk": space.total}
-    return part
+def _container_part(guest: Guest) -> dict[str, Any]:
+    return {"type": "lxc", "swap": 0, "maxswap": int(guest.config.get("swap", DEFAULT_MEMORY)) * MIB}
 
 
-def _machine_part(world: World, guest: Guest, figures: GuestFigures, full: bool) -> dict[str, Any]:
-    part: dict[str, Any] = {"memhost": figures.mem}
+def _limitless_root(world: World, guest: Guest) -> dict[str, Any]:
+    """A running container whose root is a directory without a limit sees the whole storage."""
+    for root in disks_of("lxc", {"rootfs": guest.config.get("rootfs", "")}):
+        if root.storage and not root.size:
+            space = space_of(world, root.storage, guest.node)
+            return {"disk": space.used, "maxdisk": space.total}
+    return {}
+
+
+def _machine_part(guest: Guest) -> dict[str, Any]:
+    part: dict[str, Any] = {}
     if guest.config.get("balloon"):
         part["balloon_min"] = int(guest.config["balloon"]) * MIB
         part["shares"] = int(guest.config.get("shares", _DEFAULT_SHARES))
     if any(_SERIAL.fullmatch(key) for key in guest.config):
         part["serial"] = 1
-    if full:
-        part["qmpstatus"] = guest.qmpstatus
-        if guest.running:
-            part |= _process_part(world, guest, figures)
     return part
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pvesim.core.errors import Failure
 from pvesim.core.tasks import Step, Task, effect
 from pvesim.core.world import World
-from pvesim.guests.locks import unlock
+from pvesim.guests.locks import holds_lock, unlock
 from pvesim.guests.power import (
     KILL_SECONDS,
     STOP_SECONDS,
@@ -152,7 +152,7 @@ def _suspended(world: World, task: Task, vmid: int) -> None:
 def _suspend_over(world: World, task: Task, vmid: int) -> None:
     """Where saving the state was interrupted, what there is of it goes away."""
     guest = world.get(Guest, vmid)
-    if guest is not None and guest.lock == "suspending":
+    if guest is not None and guest.lock == "suspending" and holds_lock(world, task, vmid):
         config = {key: value for key, value in guest.config.items() if key not in ("lock", "vmstate")}
         world.put(replace(guest, config=config))
         drop_volume(world, guest.node, str(guest.config["vmstate"]))
