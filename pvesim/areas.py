@@ -8,6 +8,7 @@ _ROUTES = (
     "pvesim.access.routes",
     "pvesim.cluster.routes",
     "pvesim.firewall.routes",
+    "pvesim.guests.life_routes",
     "pvesim.guests.routes",
     "pvesim.ha.routes",
     "pvesim.lxc.routes",

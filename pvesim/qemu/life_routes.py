@@ -1,0 +1,29 @@
+"""Making, changing and removing virtual machines."""
+
+from __future__ import annotations
+
+from pvesim.qemu.create import create
+from pvesim.qemu.update import unlink, update_in_task, update_now
+from pvesim.routing import Call, route
+
+_VM = "/nodes/{node}/qemu/{vmid}"
+
+
+@route("POST", "/nodes/{node}/qemu")
+def create_machine(call: Call) -> str:
+    return create(call)
+
+
+@route("PUT", f"{_VM}/config")
+def update_configuration(call: Call) -> None:
+    update_now(call)
+
+
+@route("POST", f"{_VM}/config")
+def update_configuration_in_task(call: Call) -> str:
+    return update_in_task(call)
+
+
+@route("PUT", f"{_VM}/unlink")
+def unlink_drives(call: Call) -> None:
+    unlink(call)

@@ -1,0 +1,268 @@
+"""Changing the configuration of a virtual machine. Source: recorded exchanges `qemu-config/*`, `qemu-power/025-047`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pvesim.contract import split_list
+from pvesim.core.errors import Failure, ParameterErrors
+from pvesim.core.tasks import Step, Task, effect
+from pvesim.core.world import World
+from pvesim.guests.configfile import digest_of
+from pvesim.guests.disks import disks_of
+from pvesim.guests.locks import require_unlocked, start_locked
+from pvesim.guests.options import UPDATE_ONLY, option_exists
+from pvesim.guests.records import Guest
+from pvesim.guests.rules import check_lock, find_guest
+from pvesim.guests.volumes import add_unused, drop_readded, free_volume, in_use, owns
+from pvesim.qemu.create import requested_options
+from pvesim.qemu.drives import boot_order, check_access, is_drive, make_drives, print_boot_order, read_drive
+from pvesim.qemu.hotplug import takes_at_once
+from pvesim.qemu.privileges import check_options
+from pvesim.routing import Call
+
+CONFIG_SECONDS = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One verified update: what to set, what to delete (`force`: with its volume), what to take back."""
+
+    options: Mapping[str, Any]
+    delete: tuple[str, ...] = ()
+    revert: tuple[str, ...] = ()
+    force: bool = False
+    log: str = ""
+
+
+def update_now(call: Call) -> None:
+    """`PUT …/config`: the change is made when this returns."""
+    update = _checked(call)
+    log: list[str] = []
+    _apply(call.world, call.node, call.params["vmid"], update, log)
+
+
+def update_in_task(call: Call) -> str:
+    """`POST …/config`: the change is made by a task; its UPID."""
+    update, vmid = _checked(call), call.params["vmid"]
+    arguments = (vmid, dict(update.options), update.delete, update.revert, update.force)
+    step = Step(CONFIG_SECONDS, (update.log,), "qemu.configure", arguments)
+    return start_locked(call.world, "qemu", call.node, "qmconfig", vmid, call.identity.name, [step])
+
+
+def unlink(call: Call) -> None:
+    """`PUT …/unlink`: takes drives out of the configuration."""
+    delete = tuple(split_list(call.params["idlist"]))
+    guest = _guest(call)
+    check_lock(guest)
+    require_unlocked(call.world, "qemu", guest.vmid)
+    _check_drive_rights(call, {}, delete, guest)
+    _apply(call.world, call.node, guest.vmid, Update({}, delete, force=bool(call.params.get("force"))), [])
+
+
+@effect("qemu.configure")
+def _configure(
+    world: World,
+    task: Task,
+    vmid: int,
+    options: Mapping[str, Any],
+    delete: Sequence[str],
+    revert: Sequence[str],
+    force: bool,
+) -> Iterable[Step]:
+    log: list[str] = []
+    _apply(world, task.node, vmid, Update(options, tuple(delete), tuple(revert), force), log)
+    return [Step(log=tuple(log))] if log else []
+
+
+def _guest(call: Call) -> Guest:
+    return find_guest(call.world, "qemu", call.node, call.params["vmid"])
+
+
+# -- what may be asked ---------------------------------------------------------------------------------------------
+
+
+def _checked(call: Call) -> Update:
+    """The update that a request asks for. Raises in PVE's order: names, rights, the guest, digest, lock."""
+    call.root_only("skiplock")
+    params = call.params
+    given = {key: value for key, value in params.items() if key not in UPDATE_ONLY and value is not None}
+    if not given and not params.get("delete") and not params.get("revert"):
+        raise Failure("no options specified")
+    log = _log_line(params["vmid"], given)
+    options = requested_options(call.world, given)
+    revert = _names(params.get("revert"), "revert", options, ())
+    delete = _names(params.get("delete"), "delete", options, revert)
+    check_options(call, params["vmid"], None, delete)
+    check_options(call, params["vmid"], None, options)
+    check_access(call, params["vmid"], options, None)
+    guest = _guest(call)
+    require_unlocked(call.world, "qemu", guest.vmid)
+    if params.get("digest") and params["digest"] != digest_of(call.world, guest):
+        raise Failure("checksum mismatch (file change by other user?)")
+    check_lock(guest, skip=bool(params.get("skiplock")))
+    _check_memory(guest, options)
+    _check_drive_rights(call, options, delete, guest)
+    return Update(options, delete, revert, bool(params.get("force")), log)
+
+
+def _log_line(vmid: int, given: Mapping[str, Any]) -> str:
+    shown = {key: "<hidden>" if key == "cipassword" else value for key, value in given.items()}
+    words = [f"-{key} {int(value) if isinstance(value, bool) else value}" for key, value in sorted(shown.items())]
+    return f"update VM {vmid}: {' '.join(words)}"
+
+
+def _names(text: str | None, what: str, options: Mapping[str, Any], reverted: Sequence[str]) -> tuple[str, ...]:
+    names: dict[str, None] = {}
+    for given in split_list(text or ""):
+        name = "ide2" if given == "cdrom" and what == "delete" else given
+        if what == "delete" and name in options:
+            raise ParameterErrors({"delete": f"you can't use '-{name}' and -delete {name}' at the same time"})
+        if name in reverted:
+            raise ParameterErrors({"revert": f"you can't use '-{name}' and '-revert {name}' at the same time"})
+        if not option_exists("qemu", name):
+            raise ParameterErrors({what: f"unknown option '{name}'"})
+        if what == "revert" and name in options:
+            raise ParameterErrors({"delete": f"you can't use '-{name}' and -revert {name}' at the same time"})
+        names[name] = None
+    return tuple(names)
+
+
+def _check_memory(guest: Guest, options: Mapping[str, Any]) -> None:
+    if "memory" not in options and "balloon" not in options:
+        return
+    merged = {**guest.config, **{key: value for key, value in guest.pending.items() if value is not None}, **options}
+    memory = int(str(merged.get("memory", 512)).removeprefix("current="))
+    if int(merged.get("balloon") or 0) > memory:
+        raise Failure("balloon value too large (must be smaller than assigned memory)")
+
+
+def _check_drive_rights(call: Call, options: Mapping[str, Any], delete: Sequence[str], guest: Guest) -> None:
+    path = f"/vms/{guest.vmid}"
+    for key, text in options.items():
+        if is_drive(key):
+            call.check(path, "VM.Config.CDROM" if read_drive(key, str(text)).cdrom else "VM.Config.Disk")
+    for key in delete:
+        if is_drive(key) or key.startswith("unused"):
+            call.check(path, "VM.Config.Disk")
+
+
+# -- what it does --------------------------------------------------------------------------------------------------
+
+
+def _apply(world: World, node: str, vmid: int, update: Update, log: list[str]) -> None:
+    guest = find_guest(world, "qemu", node, vmid)
+    pending = {key: value for key, value in guest.pending.items() if key not in update.revert}
+    guest = replace(guest, pending=pending)
+    world.put(guest)
+    changed: list[str] = []
+    for key in update.delete:
+        guest = _delete(world, guest, key, changed, log)
+    for key, value in update.options.items():
+        guest = _set(world, guest, key, value, update, changed, log)
+    world.put(guest)
+    for key in changed:
+        guest = _settle(world, guest, key, update.force and key in update.delete)
+    world.put(replace(guest, config=drop_readded("qemu", dict(guest.config)), pending=_really_pending(guest)))
+
+
+def _really_pending(guest: Guest) -> dict[str, Any]:
+    """What still waits: a value that differs, the removal of what is there."""
+    return {
+        key: value
+        for key, value in guest.pending.items()
+        if (key in guest.config if value is None else guest.config.get(key) != value)
+    }
+
+
+def _delete(world: World, guest: Guest, key: str, changed: list[str], log: list[str]) -> Guest:
+    config, pending = dict(guest.config), dict(guest.pending)
+    value = config.get(key) if key in config else pending.get(key)
+    if value is None:
+        log.append(f"cannot delete '{key}' - not set in current configuration!")
+        return guest
+    if key.startswith("unused"):
+        check_protection(guest, f"can't remove unused disk '{value}'")
+        if not in_use(guest, str(value), besides=key):
+            free_volume(world, guest.node, str(value), guest.vmid)
+        del config[key]
+        return replace(guest, config=config)
+    if is_drive(key):
+        check_protection(guest, f"can't remove drive '{key}'")
+    waited = pending.pop(key, None)
+    if waited is not None and is_drive(key):
+        _release(world, guest, config, key, str(waited), force=False)
+    if key in config:
+        pending[key] = None
+        changed.append(key)
+    devices = _devices(config, pending)
+    if key in devices:
+        pending["boot"] = print_boot_order([device for device in devices if device != key])
+        changed.append("boot")
+    return replace(guest, config=config, pending=pending)
+
+
+def _devices(config: Mapping[str, Any], pending: Mapping[str, Any]) -> list[str]:
+    return boot_order({"boot": pending.get("boot") or config.get("boot", "")})
+
+
+def _set(world: World, guest: Guest, key: str, value: Any, update: Update, changed: list[str], log: list[str]) -> Guest:
+    config, pending = dict(guest.config), dict(guest.pending)
+    if is_drive(key):
+        if pending.get(key) is not None:
+            _release(world, guest, config, key, str(pending[key]), force=False)
+        asked = read_drive(key, str(value))
+        value = make_drives(world, guest.node, guest.vmid, {key: value}, None, log)[key]
+        devices = _devices(config, pending)
+        if devices and asked.cdrom and not asked.cloudinit and key not in devices and "boot" not in update.options:
+            pending["boot"] = print_boot_order([*devices, key])
+            changed.append("boot")
+    elif key == "boot" and str(value).startswith("order="):
+        present = {*config, *(name for name, text in pending.items() if text is not None), *update.options}
+        for device in boot_order({"boot": value}):
+            if device not in present or device in update.delete:
+                raise Failure(f"invalid bootorder: device '{device}' does not exist'")
+        if config.get("bootdisk"):
+            pending["bootdisk"] = None
+            changed.append("bootdisk")
+    pending[key] = value
+    changed.append(key)
+    return replace(guest, config=config, pending=pending)
+
+
+def _settle(world: World, guest: Guest, key: str, force: bool) -> Guest:
+    """The guest with one pending change made real, unless it runs and cannot take it."""
+    if key not in guest.pending:
+        return guest
+    value = guest.pending[key]
+    if guest.running and not takes_at_once(guest.config, key, value):
+        return guest
+    config = dict(guest.config)
+    before = config.pop(key, None)
+    if value is not None:
+        config[key] = value
+    if is_drive(key) and before is not None:
+        _release(world, guest, config, key, str(before), force=force)
+    pending = {name: waiting for name, waiting in guest.pending.items() if name != key}
+    return replace(guest, config=config, pending=pending)
+
+
+def _release(world: World, guest: Guest, config: dict[str, Any], key: str, text: str, *, force: bool) -> None:
+    """A drive's volume loses its place: it becomes unused, or goes away with `force` or if only cloud-init made it."""
+    disk = next(disks_of("qemu", {key: text}))
+    if disk.volid is None or not owns(guest.vmid, disk, world, guest.node):
+        return
+    elsewhere = in_use(guest, disk.volid, config=config)
+    if disk.cloudinit or force:
+        if not elsewhere:
+            free_volume(world, guest.node, disk.volid, guest.vmid)
+    elif not disk.cdrom:
+        add_unused("qemu", config, disk.volid)
+
+
+def check_protection(guest: Guest, what: str) -> None:
+    """Raise `Failure` where the guest is protected."""
+    if guest.config.get("protection"):
+        raise Failure(f"{what} - protection mode enabled")
