@@ -177,10 +177,12 @@ def node_figures(world: World, node: Node, at: float | None = None) -> NodeFigur
 def _present_use(world: World, node: str) -> Use:
     memo: dict[float, dict[str, Use]] = world.cached("present use", (Guest, Node), dict)
     time = round_of(world.now)
-    if time not in memo:
-        memo.clear()
-        memo[time] = _sum_of_guests(world)
-    return memo[time].get(node, _NO_USE)
+    uses = memo.get(time)
+    if uses is None:
+        uses = _sum_of_guests(world)
+        memo.clear()  # only this round's is wanted again
+        memo[time] = uses
+    return uses.get(node, _NO_USE)
 
 
 def _sum_of_guests(world: World) -> dict[str, Use]:

@@ -36,10 +36,12 @@ def list_resources(world: World, identity: Identity, type: str | None) -> orjson
     name = ("resources", None if identity.is_root else identity, type)
     memo: dict[float, bytes] = world.cached(name, _SHOWN if identity.is_root else _SHOWN + _RIGHTS, dict)
     time = round_of(world.now)
-    if time not in memo:
-        memo.clear()
-        memo[time] = b"[" + b",".join(_rows(world, identity, type)) + b"]"
-    return orjson.Fragment(memo[time])
+    text = memo.get(time)
+    if text is None:
+        text = b"[" + b",".join(_rows(world, identity, type)) + b"]"
+        memo.clear()  # only this round's is wanted again
+        memo[time] = text
+    return orjson.Fragment(text)
 
 
 def _rows(world: World, identity: Identity, type: str | None) -> Iterator[bytes]:
