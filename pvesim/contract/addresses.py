@@ -103,11 +103,32 @@ def _address_version(text: str) -> int:
     for address in (first.strip(), last.strip()) if dash else (text.partition("/")[0],):
         if not is_ip(address):
             _quads(address)
-    version = ipaddress.ip_address(first.strip() if dash else text.partition("/")[0]).version
-    prefix = text.partition("/")[2]
-    if "/" in text and not (prefix.isascii() and prefix.isdigit() and int(prefix[:4]) <= (32 if version == 4 else 128)):
-        raise FormatError(f"invalid IP address: Invalid prefix length /{prefix}")
-    return version
+    problem = _range_problem(first.strip(), last.strip()) if dash else _network_problem(text)
+    if problem is not None:
+        raise FormatError(f"invalid IP address: {problem}")
+    return ipaddress.ip_address(first.strip() if dash else text.partition("/")[0]).version
+
+
+def _range_problem(first: str, last: str) -> str | None:
+    """What is wrong with a range of two addresses, in the same words."""
+    begin, end = ipaddress.ip_address(first), ipaddress.ip_address(last)
+    if begin.version != end.version:
+        return f"Begin and End addresses have different IP versions - {first} - {last}"
+    return f"Begin address is greater than End address {first} - {last}" if int(begin) > int(end) else None
+
+
+def _network_problem(text: str) -> str | None:
+    """What is wrong with the prefix of a network, in the words of the library that PVE's firewall reads it with."""
+    address, slash, prefix = text.partition("/")
+    if not slash:
+        return None
+    if _PREFIX.fullmatch(prefix) is None:
+        return f"Invalid prefix length /{prefix}"
+    ip, length = ipaddress.ip_address(address), int(prefix)
+    if length > ip.max_prefixlen:
+        return f"Prefix length {length} is longer than IP address ({ip.max_prefixlen})"
+    bits = format(int(ip), f"0{ip.max_prefixlen}b")
+    return f"Invalid prefix {bits}/{length}" if "1" in bits[length:] else None
 
 
 _FIREWALL_SET = re.compile(r"\+(?:(?:dc|guest|sdn)/)?[A-Za-z][A-Za-z0-9\-_]+", re.ASCII)
@@ -140,16 +161,27 @@ def _is_email(text: str) -> bool:
     return _EMAIL.fullmatch(text) is not None
 
 
-def _is_ip_or_cidr(text: str) -> bool:
-    return is_ip(text) or is_cidr(text)
+def _network(text: str) -> None:
+    """An address, or a network of any length without host bits."""
+    address, slash, prefix = text.partition("/")
+    if not is_ip(address) or (slash and _PREFIX.fullmatch(prefix) is None):
+        raise FormatError("value does not look like a valid IP address or CIDR network")
+    problem = _network_problem(text)
+    if problem is not None:
+        raise FormatError(problem)
+
+
+def _network_or_alias(text: str) -> None:
+    if not _is_alias(text):
+        _network(text)
 
 
 ADDRESS_FORMATS: dict[str, Check] = {
     "CIDR": looks_like("CIDR network", is_cidr),
     "CIDRv4": looks_like("IPv4 CIDR network", lambda text: is_cidr(text, 4)),
     "CIDRv6": looks_like("IPv6 CIDR network", lambda text: is_cidr(text, 6)),
-    "IPorCIDR": looks_like("IP address or CIDR network", _is_ip_or_cidr),
-    "IPorCIDRorAlias": looks_like("IP address or CIDR network", lambda text: _is_alias(text) or _is_ip_or_cidr(text)),
+    "IPorCIDR": _network,
+    "IPorCIDRorAlias": _network_or_alias,
     "address": looks_like("address", lambda text: is_ip(text) or is_dns_name(text)),
     "dns-name": looks_like("DNS name", is_dns_name),
     "email": looks_like("email address", _is_email),

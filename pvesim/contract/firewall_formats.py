@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from pvesim.contract.format_errors import Check, FormatError
 
@@ -27,7 +28,8 @@ _ICMP_V6 = (
     "router-advertisement neighbor-solicitation neighbour-solicitation neighbor-advertisement "
     "neighbour-advertisement redirect"
 )
-_ICMP_TYPES = frozenset(f"{_ICMP_V4} {_ICMP_V6}".split())
+# The names of ICMP types, by IP version.
+ICMP_TYPES: Mapping[int, frozenset[str]] = {4: frozenset(_ICMP_V4.split()), 6: frozenset(_ICMP_V6.split())}
 _HELPERS = frozenset(("amanda", "ftp", "irc", "netbios-ns", "pptp", "sane", "sip", "snmp", "tftp"))
 
 
@@ -65,7 +67,7 @@ def _protocol(text: str) -> None:
 
 
 def _icmp_type(text: str) -> None:
-    if text in _ICMP_TYPES:
+    if any(text in names for names in ICMP_TYPES.values()):
         return
     if _PORT.fullmatch(text) is None or int(text[:4]) > 255:
         raise FormatError(f"unknown icmp-type '{text}'")

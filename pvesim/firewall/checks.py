@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pvesim.contract.firewall_formats import ICMP_TYPES
 from pvesim.core.errors import ParameterErrors
 from pvesim.core.world import World
 from pvesim.firewall.files import Scope, cluster_firewall
@@ -81,12 +82,19 @@ class RuleCheck:
         if proto in _ICMP:
             self.ipversion = 4 if proto == "icmp" else 6
         yield from self._port("dport", proto, proto in _ICMP)
-        if self._rule.get("icmp-type"):
-            if proto not in _ICMP:
-                yield "proto", "missing property - 'icmp-type' requires this property"
-            if self._rule.get("dport"):
-                yield "icmp-type", "'icmp-type' cannot be specified together with 'dport'"
+        yield from self._icmp_type(proto)
         yield from self._port("sport", proto, False)
+
+    def _icmp_type(self, proto: str | None) -> Iterator[Problem]:
+        name = self._rule.get("icmp-type")
+        if not name:
+            return
+        if proto not in _ICMP:
+            yield "proto", "missing property - 'icmp-type' requires this property"
+        if self._rule.get("dport"):
+            yield "icmp-type", "'icmp-type' cannot be specified together with 'dport'"
+        if proto in _ICMP and not name.isdigit() and name not in ICMP_TYPES[4 if proto == "icmp" else 6]:
+            yield "icmp-type", f"invalid icmp-type '{name}' for proto '{proto}'"
 
     def _port(self, field: str, proto: str | None, icmp: bool) -> Iterator[Problem]:
         if not self._rule.get(field):

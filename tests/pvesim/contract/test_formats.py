@@ -170,7 +170,19 @@ def test_texts_name_the_value() -> None:
         ("pve-fw-addr-spec", "10.0.0.1,fd00::1", "detected mixed IPv4/IPv6 address list '10.0.0.1,fd00::1'"),
         ("pve-fw-addr-spec", "10.0.0.1,10.0.0.2-10.0.0.3", "you can't use a range in a list"),
         ("pve-fw-addr-spec", "10.0.0.1,", "extraneous commas in list"),
-        ("pve-fw-addr-spec", "10.0.0.0/40", "invalid IP address: Invalid prefix length /40"),
+        ("pve-fw-addr-spec", "10.0.0.0/40", "invalid IP address: Prefix length 40 is longer than IP address (32)"),
+        (
+            "pve-fw-addr-spec",
+            "10.0.0.9-10.0.0.1",
+            "invalid IP address: Begin address is greater than End address 10.0.0.9 - 10.0.0.1",
+        ),
+        (
+            "pve-fw-addr-spec",
+            "10.0.0.9-fd00::1",
+            "invalid IP address: Begin and End addresses have different IP versions - 10.0.0.9 - fd00::1",
+        ),
+        ("IPorCIDR", "10.0.0.0/33", "Prefix length 33 is longer than IP address (32)"),
+        ("IPorCIDRorAlias", "10.0.0.5/24", f"Invalid prefix {10:08b}{5:024b}/24"),
         ("pve-fw-dport-spec", "85:80", "backwards range '85:80' not allowed, did you mean '80:85'?"),
     ):
         check = format_check(name)
