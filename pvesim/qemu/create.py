@@ -14,7 +14,7 @@ from pvesim.guests.locks import start_locked, unlock
 from pvesim.guests.newcomers import add_to_pool, check_id_free, check_may_create, check_pool
 from pvesim.guests.options import option_exists, stored, unique_tags, with_mac
 from pvesim.guests.power import failing, run
-from pvesim.guests.records import Guest
+from pvesim.guests.records import Behaviour, Guest
 from pvesim.qemu.drives import boot_order, check_access, default_boot_order, make_drives
 from pvesim.qemu.power import BOOT_SECONDS
 from pvesim.qemu.privileges import check_options
@@ -43,7 +43,9 @@ def create(call: Call) -> str:
         check_id_free(world, vmid)
     except Failure as taken:
         raise Failure(f"unable to create VM {vmid} - {taken.message}") from None
-    world.put(Guest(vmid, "qemu", call.node, {"lock": "create"}))
+    # Nothing is installed on new disks, so nobody inside heeds a shutdown; an imported disk brings a system.
+    heeds = any("import-from=" in str(value) for value in options.values())
+    world.put(Guest(vmid, "qemu", call.node, {"lock": "create"}, behaviour=Behaviour(acpi=heeds)))
     step = Step(
         CREATE_SECONDS, effect="qemu.create", arguments=(vmid, options, storage, pool, bool(params.get("start")))
     )

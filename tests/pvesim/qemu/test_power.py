@@ -175,6 +175,11 @@ def test_one_may_overrule_ones_own_shutdown_only(running: Simulator) -> None:
     assert finish(running, waiting).exitstatus == "VM quit/powerdown failed - got timeout"
 
 
+def test_nobody_in_a_new_machine_heeds_a_shutdown(simulator: Simulator) -> None:
+    finish(simulator, simulator.request("POST", "/nodes/pve1/qemu", {"vmid": 120, "scsi0": "local:1", "start": 1}))
+    assert act(simulator, 120, "shutdown", timeout=9).exitstatus == "VM quit/powerdown failed - got timeout"
+
+
 # -- reboot, reset, suspend, resume ----------------------------------------------------------------------------------
 
 
