@@ -10,7 +10,7 @@ from pvesim.core.world import World
 from pvesim.nodes.records import Node
 from pvesim.storage.names import folder_of
 from pvesim.storage.records import Space, Storage, Volume
-from pvesim.storage.types import IMAGE_CONTENTS, TYPES
+from pvesim.storage.types import TYPES
 
 _LOCAL_FILES = frozenset({"dir", "btrfs"})
 _ROOT_DIRECTORY = "/var/lib/vz"
@@ -126,8 +126,7 @@ def _used_by_volumes(world: World) -> dict[tuple[str, str], int]:
         sums: dict[tuple[str, str], int] = {}
         for volume in world.rows(Volume).values():
             place = (volume.storage, volume.place)
-            own = volume.used if volume.content in IMAGE_CONTENTS else max(volume.used, volume.size)
-            sums[place] = sums.get(place, 0) + own
+            sums[place] = sums.get(place, 0) + volume.used
         return sums
 
     return world.cached("used by volumes", (Volume,), by_place)

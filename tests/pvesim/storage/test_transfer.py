@@ -1,0 +1,121 @@
+"""Uploads and downloads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from pvesim.core.errors import ApiError
+from pvesim.core.tasks import Task
+from pvesim.engine import Simulator
+from pvesim.storage.transfer import clean_name
+from pvesim.wire import WireRequest, WireResponse
+from tests.pvesim.storage.world import storage_simulator
+
+
+@pytest.fixture
+def simulator() -> Simulator:
+    simulator = storage_simulator()
+    params = {"privsep": 0}
+    secret = simulator.request("POST", "/access/users/root@pam/token/test", params)["value"]
+    TOKEN["authorization"] = f"PVEAPIToken=root@pam!test={secret}"
+    return simulator
+
+
+TOKEN: dict[str, str] = {}
+
+
+def upload(
+    simulator: Simulator, *fields: tuple[str, str], filename: str | None = "up.iso", content: bytes = b"x" * 10,
+    storage: str = "local",
+) -> WireResponse:  # fmt: skip
+    parts = [
+        f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode() for name, value in fields
+    ]
+    if filename is not None:
+        head = f'--b\r\nContent-Disposition: form-data; name="filename"; filename="{filename}"\r\n\r\n'
+        parts.append(head.encode() + content + b"\r\n")
+    headers = {**TOKEN, "content-type": "multipart/form-data; boundary=b"}
+    path = f"/api2/json/nodes/pve1/storage/{storage}/upload"
+    return simulator.handle(WireRequest("POST", path, headers=headers, body=b"".join(parts) + b"--b--\r\n"))
+
+
+def finish(simulator: Simulator, response: WireResponse) -> Task:
+    upid = json.loads(response.body)["data"]
+    simulator.clock.run_until_done(upid)
+    task = simulator.world.get(Task, upid)
+    assert task is not None
+    return task
+
+
+def test_an_upload_puts_the_file_in_its_folder(simulator: Simulator) -> None:
+    task = finish(simulator, upload(simulator, ("content", "iso"), content=b"x" * 1000))
+    assert (task.type, task.id, task.exitstatus) == ("imgcopy", "", "OK")
+    assert task.log[1:4] == ("target node: pve1", "target file: /var/lib/vz/template/iso/up.iso", "file size is: 1000")
+    rows = simulator.request("GET", "/nodes/pve1/storage/local/content", {"content": "iso"})
+    assert {row["volid"]: row["size"] for row in rows}["local:iso/up.iso"] == 1000
+    finish(simulator, upload(simulator, ("content", "iso"), content=b"y" * 20))
+    rows = simulator.request("GET", "/nodes/pve1/storage/local/content", {"content": "iso"})
+    assert {row["volid"]: row["size"] for row in rows}["local:iso/up.iso"] == 20
+
+
+def test_a_path_in_the_name_is_cut_off(simulator: Simulator) -> None:
+    finish(simulator, upload(simulator, ("content", "iso"), filename="../../evil.iso"))
+    rows = simulator.request("GET", "/nodes/pve1/storage/local/content", {"content": "iso"})
+    assert "local:iso/evil.iso" in [row["volid"] for row in rows]
+    assert clean_name("C:\\a b\\ü;rm.iso") == "__rm.iso"
+
+
+@pytest.mark.parametrize(
+    ("content", "filename", "storage", "status", "errors", "message"),
+    [
+        ("iso", "up.txt", "local", 400, {"filename": "wrong file extension"}, None),
+        ("images", "up.iso", "local", 400,
+         {"content": "value 'images' does not have a value in the enumeration 'iso, vztmpl, import'"}, None),
+        ("vztmpl", "up.tar.gz", "share", 500, None, "storage 'share' does not support 'vztmpl' content\n"),
+        ("iso", "up.iso", "nosuch", 500, None, "storage 'nosuch' does not exist\n"),
+        ("iso", "up.iso", "thin", 500, None, "cannot upload to storage type 'lvmthin', not a file based storage!\n"),
+    ],
+)  # fmt: skip
+def test_what_may_not_be_uploaded(
+    simulator: Simulator, content: str, filename: str, storage: str, status: int, errors: Any, message: str | None
+) -> None:
+    response = upload(simulator, ("content", content), filename=filename, storage=storage)
+    body = json.loads(response.body)
+    assert (response.status, body.get("errors")) == (status, errors)
+    assert message is None or body["message"] == message
+
+
+def test_checksums(simulator: Simulator) -> None:
+    good = hashlib.sha256(b"x" * 10).hexdigest()
+    fields = (("content", "iso"), ("checksum-algorithm", "sha256"))
+    assert finish(simulator, upload(simulator, *fields, ("checksum", good.upper()))).exitstatus == "OK"
+    bad = finish(simulator, upload(simulator, *fields, ("checksum", "0" * 64), filename="bad.iso"))
+    assert bad.exitstatus == f"checksum mismatch: got '{good}' != expect '{'0' * 64}'"
+    rows = simulator.request("GET", "/nodes/pve1/storage/local/content", {"content": "iso"})
+    assert "local:iso/bad.iso" not in [row["volid"] for row in rows]
+
+
+def test_the_daemon_reads_the_parts_in_one_order(simulator: Simulator) -> None:
+    wrong = upload(simulator, ("content", "iso"), ("checksum", "0"), ("checksum-algorithm", "sha256"))
+    assert (wrong.status, wrong.reason, wrong.body) == (400, "Bad Request", b"")
+    none = upload(simulator, ("content", "iso"), filename=None)
+    assert (none.status, none.body) == (500, b"upload failed\n")
+
+
+def test_an_upload_needs_a_file(simulator: Simulator) -> None:
+    with pytest.raises(ApiError, match=r"^upload failed$"):
+        simulator.request("POST", "/nodes/pve1/storage/local/upload", {"content": "iso", "filename": "a.iso"})
+
+
+def test_a_download_finds_no_route(simulator: Simulator) -> None:
+    params = {"content": "iso", "filename": "dl.iso", "url": "http://10.10.10.99:1/a.iso"}
+    upid = simulator.request("POST", "/nodes/pve1/storage/local/download-url", params)
+    simulator.clock.run_until_done(upid)
+    task = simulator.world.get(Task, upid)
+    assert task is not None
+    assert (task.type, task.id) == ("download", "dl.iso")
+    assert task.exitstatus == "download failed: Connecting to 10.10.10.99:1... failed: No route to host."
