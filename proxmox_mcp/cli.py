@@ -55,6 +55,14 @@ def serve(
         str | None,
         typer.Option(metavar="SCENARIO", help="Serve a simulated cluster instead: a scenario's name, or its file."),
     ] = None,
+    time_scale: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="With --simulate: the real seconds that a simulated one takes; if not given, simulated tasks go on "
+            "whenever they are looked at.",
+        ),
+    ] = None,
     access: Annotated[str | None, typer.Option(help="read (default), operate or admin.")] = None,
     host: Annotated[str | None, typer.Option(help="A node of the cluster.")] = None,
     port: Annotated[int | None, typer.Option(help="Port of its API; 8006 if not given.")] = None,
@@ -76,17 +84,18 @@ def serve(
     Every option is also an environment variable (PROXMOX_HOST, PROXMOX_ACCESS, …) and a key of the TOML file. Secrets
     are given there alone: PROXMOX_TOKEN_VALUE or PROXMOX_PASSWORD.
     """
-    options = {
-        name: value for name, value in locals().items() if name not in {"config", "simulate"} and value is not None
-    }
+    beside = {"config", "simulate", "time_scale"}
+    options = {name: value for name, value in locals().items() if name not in {*beside, "beside"} and value is not None}
     try:
-        _serve(options, config, simulate)
+        if time_scale is not None and simulate is None:
+            raise SettingsError("--time-scale is for a simulated cluster.", "Give --simulate too, or leave it out.")
+        _serve(options, config, simulate, time_scale)
     except ProxmoxError as error:
         print(f"proxmox-mcp: {error}", file=sys.stderr)
         raise typer.Exit(_BAD_SETTINGS) from None
 
 
-def _serve(options: dict[str, Any], config: Path | None, simulate: str | None) -> None:
+def _serve(options: dict[str, Any], config: Path | None, simulate: str | None, time_scale: float | None) -> None:
     # Thousands of objects are made while the SDK is imported, and none is garbage: looking for it takes a tenth of the
     # time. `serve_stdio` starts the collector again.
     gc.disable()
@@ -99,17 +108,17 @@ def _serve(options: dict[str, Any], config: Path | None, simulate: str | None) -
     from proxmox_mcp.server import build_server, configure_logging, serve_stdio
 
     configure_logging(settings)
-    pve = None if simulate is None else _simulated(settings, simulate)
+    pve = None if simulate is None else _simulated(settings, simulate, time_scale)
     serve_stdio(build_server(settings, pve))
 
 
-def _simulated(settings: "Settings", scenario: str) -> "Pve":
+def _simulated(settings: "Settings", scenario: str, time_scale: float | None) -> "Pve":
     """The simulated cluster of a scenario, in this process."""
     from proxmox_mcp.pve import Pve
     from pvesim import ScenarioError, Simulator
 
     try:
-        simulator = Simulator(scenario)
+        simulator = Simulator(scenario, clock="auto" if time_scale is None else "scaled", time_scale=time_scale or 0.0)
     except ScenarioError as error:
         raise SettingsError(f"--simulate: {error}") from None
     user = settings.user or "root@pam"

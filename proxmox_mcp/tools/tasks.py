@@ -21,7 +21,6 @@ _MISSING_LOG = "unable to open file - No such file or directory"
 class Task(Result):
     """A task. `duration` is how long it took, in seconds; `exit_status` says why it did not end well."""
 
-    upid: str
     state: State
     type: str
     id: str | None = None
@@ -30,6 +29,7 @@ class Task(Result):
     starttime: Moment
     duration: Seconds | None = None
     exit_status: str | None = None
+    upid: str
     log_tail: list[str] | None = None
 
 

@@ -81,7 +81,7 @@ def test_help_does_not_load_the_sdk(tmp_path: Path) -> None:
 
 
 def test_every_setting_but_a_secret_is_an_option() -> None:
-    options = set(inspect.signature(serve).parameters) - {"config", "simulate"}
+    options = set(inspect.signature(serve).parameters) - {"config", "simulate", "time_scale"}
     secrets = {name for name, field in Settings.model_fields.items() if "Secret" in str(field.annotation)}
     assert options == set(Settings.model_fields) - secrets
     assert secrets == {"token_value", "password"}
@@ -130,3 +130,11 @@ def test_a_signal_ends_it_at_once(tmp_path: Path, number: signal.Signals) -> Non
         assert process.wait(timeout=10) == 0
         assert process.stderr is not None
         assert process.stderr.read() == ""
+
+
+def test_a_pace_is_for_a_simulated_cluster_only(tmp_path: Path) -> None:
+    done = run("serve", "--time-scale", "0.5", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.strip() == (
+        "proxmox-mcp: --time-scale is for a simulated cluster. Give --simulate too, or leave it out."
+    )
