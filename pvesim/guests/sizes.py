@@ -31,16 +31,20 @@ _DISK_KEYS = (
 
 
 def maxcpu(world: World, guest: Guest) -> int | float:
-    """The number of CPUs; a container without a number of its own may use all of its node, or its `cpulimit`."""
-    config = guest.config
+    """The number of CPUs, as far as the node has them.
+
+    A virtual machine's `vcpus` count as they stand. A container without a number of its own may use all of its node,
+    or its `cpulimit`.
+    """
+    config, node = guest.config, world.get(Node, guest.node)
     if guest.kind == "qemu":
-        return int(config.get("vcpus") or int(config.get("sockets", 1)) * int(config.get("cores", 1)))
+        wanted = int(config.get("sockets", 1)) * int(config.get("cores", 1))
+        return int(config.get("vcpus") or (min(wanted, node.hardware.cpus) if node else wanted))
     if config.get("cores"):
         return int(config["cores"])
     limit = float(config.get("cpulimit") or 0)
     if limit:
         return int(limit) if limit.is_integer() else limit
-    node = world.get(Node, guest.node)
     return node.hardware.cpus if node else 1
 
 

@@ -40,6 +40,13 @@ def test_a_node_lists_its_own_machines_with_the_recorded_keys(simulator: Simulat
     assert (machines[102]["name"], machines[102]["maxmem"], machines[102]["maxdisk"]) == ("VM 102", 512 * 1024**2, 0)
 
 
+def test_more_cpus_than_the_node_has_are_not_shown(simulator: Simulator) -> None:
+    configure(simulator, 101, cores=200)
+    assert status(simulator, 101)["cpus"] == 16
+    configure(simulator, 101, vcpus=20)
+    assert status(simulator, 101)["cpus"] == 20
+
+
 def test_the_full_list_adds_what_the_process_tells(simulator: Simulator) -> None:
     act(simulator, 100, "start")
     machines = listed(simulator, "qemu", full=1)
