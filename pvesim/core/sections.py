@@ -164,10 +164,15 @@ def under(prefix: str) -> Iterator[None]:
         raise Failure(f"{prefix}: {error.message}") from error
 
 
+def as_stored(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Verified parameters as files hold them and answers show them: 1 and 0 for true and false."""
+    return {name: int(value) if isinstance(value, bool) else value for name, value in params.items()}
+
+
 def split_changes(params: Mapping[str, Any], *other: str) -> tuple[dict[str, Any], list[str], str | None]:
     """What an update gives: the options, the names to delete, and the digest. `other` names what is no option."""
     apart = {"delete", "digest", *other}
-    given = {name: value for name, value in params.items() if name not in apart}
+    given = as_stored({name: value for name, value in params.items() if name not in apart})
     deleted = params.get("delete") or ""
     names = deleted if isinstance(deleted, list) else deleted.replace(",", " ").replace(";", " ").split()
     return given, cast("list[str]", names), params.get("digest")

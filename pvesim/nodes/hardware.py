@@ -88,7 +88,7 @@ def disks(world: World, node: str) -> list[dict[str, Any]]:
                 "model": "PVESIM_SSD",
                 "mounted": 0,
                 "osdid": -1,
-                "osdid-list": None,
+                "osdid-list": [],
                 "rpm": 0,
                 "serial": serial,
                 "size": space_of(world, storage, node).total,

@@ -11,6 +11,7 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from pvesim.core.errors import ParameterErrors
+from pvesim.core.sections import as_stored
 from pvesim.core.tasks import Step, Task, effect
 from pvesim.core.world import World
 from pvesim.nodes.interfaces import difference, render
@@ -63,7 +64,7 @@ def find_interface(world: World, node: str, iface: str) -> Interface:
 
 def describe(interface: Interface) -> dict[str, Any]:
     """`GET /nodes/{node}/network/{iface}`."""
-    shown = {**interface.options, "type": interface.type}
+    shown = {**as_stored(interface.options), "type": interface.type}
     if interface.active:
         shown["active"] = 1
     return shown

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from pvesim.cluster.rules import the_cluster
 from pvesim.core.errors import Failure, ParameterErrors
-from pvesim.core.sections import check_digest, digest_of
+from pvesim.core.sections import as_stored, check_digest, digest_of
 from pvesim.core.tasks import effect, set_timer
 from pvesim.core.world import World
 from pvesim.metrics import node_figures
@@ -167,7 +167,7 @@ def set_hosts(world: World, name: str, text: str, digest: str | None) -> None:
 
 def read_config(world: World, name: str, wanted: str = "all") -> dict[str, Any]:
     """`GET /nodes/{node}/config`; a node on which nothing was ever set has no digest either."""
-    config = find_node(world, name).config
+    config = as_stored(find_node(world, name).config)
     if not config:
         return {}
     shown = {**config, **({"description": _lines(config["description"])} if "description" in config else {})}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pvesim.core.errors import Failure
-from pvesim.core.sections import SectionFile, under
+from pvesim.core.sections import SectionFile, as_stored, under
 from pvesim.core.world import World
 from pvesim.storage.records import Space, Storage, Volume
 from pvesim.storage.rules import activate, find_storage, is_enabled
@@ -93,7 +93,7 @@ STORAGES: SectionFile[Storage] = SectionFile(
 
 def definition(world: World, storage: Storage) -> dict[str, Any]:
     """One element of `GET /storage`, and the answer of `GET /storage/{storage}`."""
-    shown = {**STORAGES.options(storage), "digest": STORAGES.digest(world)}
+    shown = {**as_stored(STORAGES.options(storage)), "digest": STORAGES.digest(world)}
     if storage.shared:
         shown["shared"] = 1
     return {**shown, "storage": storage.storage, "type": storage.type}

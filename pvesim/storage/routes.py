@@ -29,7 +29,7 @@ def read_definition(call: Call) -> dict[str, Any]:
 
 @route("POST", "/storage")
 def create_definition(call: Call) -> dict[str, Any]:
-    options = {name: value for name, value in call.params.items() if name not in ("storage", "type")}
+    options, _, _ = split_changes(call.params, "storage", "type")
     return definitions.create(call.world, call.node, call.params["type"], call.params["storage"], options)
 
 

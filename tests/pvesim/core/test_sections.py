@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pvesim.core.errors import Failure
-from pvesim.core.sections import SectionFile, SectionType, check_digest, digest_of, split_changes, under
+from pvesim.core.sections import SectionFile, SectionType, as_stored, check_digest, digest_of, split_changes, under
 from pvesim.core.world import World
 
 
@@ -119,3 +119,9 @@ def test_the_parts_of_an_update() -> None:
     params = {"storage": "s", "content": "iso", "delete": "nodes,disable", "digest": "abc"}
     assert split_changes(params, "storage") == ({"content": "iso"}, ["nodes", "disable"], "abc")
     assert split_changes({}) == ({}, [], None)
+
+
+def test_true_and_false_are_stored_as_numbers() -> None:
+    stored = as_stored({"bolted": True, "colour": "red", "legs": 4, "painted": False})
+    assert [type(value) for value in stored.values()] == [int, str, int, int]
+    assert stored == {"bolted": 1, "colour": "red", "legs": 4, "painted": 0}

@@ -9,6 +9,7 @@ import pytest
 from pvesim.core.errors import ApiError, Failure, Forbidden
 from pvesim.engine import Simulator
 from pvesim.storage.types import TYPES
+from pvesim.wire import to_json
 from tests.pvesim.small_world import give
 from tests.pvesim.storage.world import storage_simulator
 
@@ -67,6 +68,12 @@ def test_a_bad_definition_is_refused_and_leaves_nothing(
         create(simulator, storage="d1", **params)
     assert caught.value.message == text
     assert not before.diff(simulator.world)
+
+
+def test_flags_are_numbers(simulator: Simulator) -> None:
+    create(simulator, storage="d1", type="dir", path="/d1", mkdir="0", shared="1")
+    shown = simulator.request("GET", "/storage/d1")
+    assert (to_json(shown["mkdir"]), to_json(shown["shared"])) == (b"0", b"1")
 
 
 def test_an_id_is_given_once(simulator: Simulator) -> None:
