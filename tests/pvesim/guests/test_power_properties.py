@@ -13,6 +13,7 @@ from pvesim.engine import Simulator
 from pvesim.guests.records import Behaviour, FileLock, Guest
 from pvesim.storage.records import Volume
 from tests.pvesim.guests.stage import change, path, stage, start
+from tests.pvesim.invariants import check_invariants
 
 ACTIONS = ("start", "stop", "shutdown", "reboot", "suspend", "resume", "reset")
 MOVES = st.one_of(
@@ -44,6 +45,8 @@ def move(simulator: Simulator, vmid: int, action: str, flag: bool) -> None:
 
 def check(simulator: Simulator) -> None:
     world = simulator.world
+    asleep = [guest.vmid for guest in world.rows(Guest).values() if guest.lock == "suspended"]
+    assert check_invariants(world, left_locked=asleep) == []
     for guest in world.rows(Guest).values():
         assert (guest.pid is not None) is guest.running
         assert (guest.qmpstatus in ("running", "paused")) is guest.running
