@@ -8,6 +8,7 @@ Figures are PVE's own units in the structured form; the text shows them as peopl
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -86,12 +87,21 @@ class Result(BaseModel):
 
     def _facts(self) -> Iterable[tuple[str, Any]]:
         """Name and value of every field that is not empty; marked values are already text."""
-        for name, info in type(self).model_fields.items():
-            value = getattr(self, name)
-            if value is None:
-                continue
-            shown = next((mark for mark in info.metadata if isinstance(mark, Shown)), None) or _optional_mark(info)
-            yield name, shown.write(value) if shown is not None else value
+        values = self.__dict__
+        for name, write in _writers(type(self)):
+            value = values[name]
+            if value is not None:
+                yield name, value if write is None else write(value)
+
+
+@cache
+def _writers(kind: type[Result]) -> tuple[tuple[str, Callable[[Any], str] | None], ...]:
+    """The fields of a result class, each with how its value is written; looked up once, a list has many rows."""
+    writers = []
+    for name, info in kind.model_fields.items():
+        mark = next((mark for mark in info.metadata if isinstance(mark, Shown)), None) or _optional_mark(info)
+        writers.append((name, mark.write if mark else None))
+    return tuple(writers)
 
 
 def _optional_mark(info: Any) -> Shown | None:
@@ -123,7 +133,9 @@ def table(rows: Sequence[Result]) -> str:
     """Records as lines with tabs between columns, below a line of column names; columns empty in all are left out."""
     cells = [{name: _plain(value) for name, value in row._facts()} for row in rows]
     used = {name for row in cells for name in row}
-    columns = list(dict.fromkeys(name for row in rows for name in type(row).model_fields if name in used))
+    columns = list(
+        dict.fromkeys(name for kind in dict.fromkeys(map(type, rows)) for name, _ in _writers(kind) if name in used)
+    )
     lines = ["\t".join(columns)]
     lines.extend("\t".join(" ".join(row.get(name, "-").split()) or "-" for name in columns) for row in cells)
     return "\n".join(lines)
