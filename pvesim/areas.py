@@ -11,6 +11,7 @@ _ROUTES = (
     "pvesim.guests.life_routes",
     "pvesim.guests.routes",
     "pvesim.ha.routes",
+    "pvesim.lxc.life_routes",
     "pvesim.lxc.routes",
     "pvesim.nodes.network_routes",
     "pvesim.nodes.routes",

@@ -16,6 +16,7 @@ from pvesim.guests.locks import require_unlocked, start_locked
 from pvesim.guests.options import UPDATE_ONLY, option_exists
 from pvesim.guests.records import Guest
 from pvesim.guests.rules import check_lock, find_guest
+from pvesim.guests.updates import check_protection, really_pending
 from pvesim.guests.volumes import add_unused, drop_readded, free_volume, in_use, owns
 from pvesim.qemu.create import requested_options
 from pvesim.qemu.drives import boot_order, check_access, is_drive, make_drives, print_boot_order, read_drive
@@ -165,16 +166,7 @@ def _apply(world: World, node: str, vmid: int, update: Update, log: list[str]) -
     world.put(guest)
     for key in changed:
         guest = _settle(world, guest, key, update.force and key in update.delete)
-    world.put(replace(guest, config=drop_readded("qemu", dict(guest.config)), pending=_really_pending(guest)))
-
-
-def _really_pending(guest: Guest) -> dict[str, Any]:
-    """What still waits: a value that differs, the removal of what is there."""
-    return {
-        key: value
-        for key, value in guest.pending.items()
-        if (key in guest.config if value is None else guest.config.get(key) != value)
-    }
+    world.put(replace(guest, config=drop_readded("qemu", dict(guest.config)), pending=really_pending(guest)))
 
 
 def _delete(world: World, guest: Guest, key: str, changed: list[str], log: list[str]) -> Guest:
@@ -260,9 +252,3 @@ def _release(world: World, guest: Guest, config: dict[str, Any], key: str, text:
             free_volume(world, guest.node, disk.volid, guest.vmid)
     elif not disk.cdrom:
         add_unused("qemu", config, disk.volid)
-
-
-def check_protection(guest: Guest, what: str) -> None:
-    """Raise `Failure` where the guest is protected."""
-    if guest.config.get("protection"):
-        raise Failure(f"{what} - protection mode enabled")
