@@ -9,7 +9,6 @@ import orjson
 from pvesim.cluster import options, rules
 from pvesim.cluster.resources import list_resources
 from pvesim.cluster.rules import the_cluster
-from pvesim.core.errors import NotModelled
 from pvesim.routing import Call, route
 
 
@@ -65,10 +64,14 @@ def config_apiversion(call: Call) -> int:
     return 1
 
 
+@route("GET", "/cluster/config/qdevice")
+def config_qdevice(call: Call) -> dict[str, Any]:
+    return {}  # what a cluster without an external vote answers; one with it is not modelled
+
+
 @route("GET", "/cluster/config/join")
-def join_information(call: Call) -> None:
-    rules.check_clustered(call.world)
-    raise NotModelled("what a new node needs to join the cluster is not modelled by pvesim")
+def join_information(call: Call) -> dict[str, Any]:
+    return rules.join_information(call.world, call.params.get("node", call.local_node))
 
 
 @route("GET", "/cluster/jobs/schedule-analyze")

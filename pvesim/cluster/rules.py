@@ -10,9 +10,11 @@ from pvesim.calendar import parse_calendar_event
 from pvesim.cluster.records import Cluster
 from pvesim.core.errors import ApiError, Failure, ParameterErrors
 from pvesim.core.log import LogEntry
+from pvesim.core.sections import digest_of
 from pvesim.core.world import World
 from pvesim.guests.disks import read_options
 from pvesim.guests.records import Guest
+from pvesim.nodes.certificates import node_fingerprint
 from pvesim.nodes.records import Node
 
 FIRST_VMID, END_OF_VMIDS = 100, 1_000_000  # between which PVE looks for a free id unless the options say otherwise
@@ -81,10 +83,18 @@ def totem(world: World) -> dict[str, Any] | None:
     }
 
 
-def check_clustered(world: World) -> None:
-    """Raise what PVE answers when a lone node is asked how to join it."""
+def join_information(world: World, node: str) -> dict[str, Any]:
+    """What a new node needs to join through `node`. Raises PVE's 424 on a lone node, `Failure` for an unknown node."""
     if not the_cluster(world).name:
         raise ApiError("node is not in a cluster, no join info available!", status=424)
+    if node not in world.rows(Node):
+        raise Failure(f"no such cluster node '{node}'")
+    members = [
+        {**member, "nodeid": record.nodeid, "pve_addr": record.ip, "pve_fp": node_fingerprint(world, record)}
+        for member, record in zip(corosync_nodes(world), world.rows(Node).values(), strict=True)
+    ]
+    digest = digest_of(repr((totem(world), corosync_nodes(world))))
+    return {"config_digest": digest, "nodelist": members, "preferred_node": node, "totem": totem(world)}
 
 
 # -- ids and log ---------------------------------------------------------------------------------------------------

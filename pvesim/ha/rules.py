@@ -62,7 +62,7 @@ Options = Mapping[str, Any]
 
 def resolve_sid(world: World, sid: str) -> str:
     """The full id of a resource that may be named by the guest's id alone. Raises `Failure` for an unknown guest."""
-    if not sid.isdigit():
+    if not sid.isdecimal():
         return sid
     guest = world.get(Guest, int(sid))
     if guest is None:
@@ -100,7 +100,7 @@ def check_new_resource(world: World, sid: str, type: str | None, options: Option
     if kind not in RESOURCES.types:
         raise Failure(f"unknown section type '{kind}'")
     refuse_group(options)
-    guest = world.get(Guest, int(name)) if name.isdigit() else None
+    guest = world.get(Guest, int(name)) if name.isdecimal() else None
     if guest is None:
         raise Failure(f"resource '{sid}' does not exist in cluster")
     if KINDS[guest.kind].sid != kind:

@@ -60,6 +60,17 @@ def test_the_members_of_a_cluster_are_corosyncs(simulator: Simulator) -> None:
         ("pve2", "10.0.0.2"),
     ]
     assert simulator.request("GET", "/cluster/config/totem")["cluster_name"] == "test"
+    assert simulator.request("GET", "/cluster/config/qdevice") == {}
+
+
+def test_what_a_new_node_needs_to_join(simulator: Simulator) -> None:
+    known = {node["node"]: node["ssl_fingerprint"] for node in simulator.request("GET", "/nodes")}
+    join = simulator.request("GET", "/cluster/config/join")
+    assert {member["name"]: member["pve_fp"] for member in join["nodelist"]} == known
+    assert join["preferred_node"] == "pve1"
+    assert simulator.request("GET", "/cluster/config/join", {"node": "pve2"})["preferred_node"] == "pve2"
+    with pytest.raises(Failure, match="no such cluster node 'pve9'"):
+        simulator.request("GET", "/cluster/config/join", {"node": "pve9"})
 
 
 # -- ids -----------------------------------------------------------------------------------------------------------
