@@ -29,10 +29,14 @@ class AfterModel(Model):
 
 
 class ContractStepModel(Model):
-    """A tool call with what it must return: a part of its result, or a part of its error's text."""
+    """A tool call with what it must return: a part of its result, or a part of its error's text.
+
+    `user` is a user or token of the scenario (root if left out); `access` is the server's level (operate if left out).
+    """
 
     name: str
     call: ToolCallModel
+    user: str | None = None
     expect: Any = None
     error: str | None = None
     after: list[AfterModel] = []
