@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pvesim.access.records import AclEntry, Group, Role, Token, User
-from pvesim.access.rules import Identity, effective, has_privileges
+from pvesim.access.rules import Identity, effective, has_privileges, levels
 from pvesim.access.userfile import changing
 from pvesim.contract import split_list
 from pvesim.core.errors import Failure, ParameterErrors
@@ -20,7 +20,7 @@ from pvesim.pools.records import Pool
 # Who may allocate an object may also hand out rights on it.
 _OWNERS = {"/storage/": "Datastore.Allocate", "/vms/": "VM.Allocate", "/pool/": "Pool.Allocate"}
 # The paths that `GET /access/permissions` looks at even where no entry stands.
-_TOP = ("/", "/access", "/access/groups", "/mapping", "/nodes", "/pool", "/sdn", "/storage", "/vms")
+_TOP = ("/", "/access", "/access/groups", "/nodes", "/pool", "/sdn", "/storage", "/vms")
 
 _NAME = r"[A-Za-z0-9.\-_]+"
 _KNOWN = re.compile(
@@ -36,7 +36,9 @@ _CHARACTERS = re.compile(r"[A-Za-z0-9.\-_/]+", re.ASCII)
 
 
 def normal_path(path: str) -> str | None:
-    """A path with one slash in front, none behind and none doubled; None where it has forbidden characters."""
+    """A path with one slash in front, none behind and none doubled; None if it is empty or has forbidden characters."""
+    if not path:
+        return None
     path = "/" + re.sub("/+", "/", path).strip("/")
     return path if _CHARACTERS.fullmatch(path) else None
 
@@ -153,8 +155,7 @@ def permissions(world: World, userid: str, path: str | None) -> dict[str, dict[s
     name, _, tokenid = userid.partition("!")
     identity = Identity(name, tokenid or None)
     if path:
-        normal = normal_path(path)
-        return {} if normal is None else {normal: _privileges(world, identity, normal)}
+        return {path: _privileges(world, identity, normal_path(path) or path)}
     shown = {place: _privileges(world, identity, place) for place in sorted(_places(world))}
     return {place: privileges for place, privileges in shown.items() if privileges}
 
@@ -164,7 +165,9 @@ def _privileges(world: World, identity: Identity, path: str) -> dict[str, int]:
 
 
 def _places(world: World) -> set[str]:
-    places = {*_TOP, *(entry.path for entry in world.rows(AclEntry).values())}
+    places = set(_TOP)
+    for entry in world.rows(AclEntry).values():
+        places.update(levels(entry.path))
     for pool in world.rows(Pool).values():
         places.update(f"/vms/{vmid}" for vmid in pool.vmids)
         places.update(f"/storage/{storage}" for storage in pool.storages)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
@@ -162,8 +163,17 @@ def password_matches(world: World, userid: str, password: str) -> bool:
     return hmac.compare_digest(digest, hashlib.sha256(f"{salt}{password}".encode()).hexdigest())
 
 
-def log_in(world: World, username: str, password: str, realm: str | None = None) -> dict[str, Any]:
-    """The answer of `POST /access/ticket`. A still good ticket serves as the password. Raises `Unauthorized`."""
+def log_in(
+    world: World,
+    username: str,
+    password: str,
+    realm: str | None = None,
+    needed: tuple[str, Sequence[str]] | None = None,
+) -> dict[str, Any]:
+    """The answer of `POST /access/ticket`. A still good ticket serves as the password. Raises `Unauthorized`.
+
+    With `needed`, a path and privileges on it, no ticket is made: the answer says that the user holds them.
+    """
     userid = f"{username}@{realm}" if realm else username
     name, _, realm = userid.rpartition("@")
     if not name or world.get(Realm, realm) is None or not is_enabled(world, userid):
@@ -171,12 +181,12 @@ def log_in(world: World, username: str, password: str, realm: str | None = None)
     if not _renewed(world, userid, password) and not password_matches(world, userid, password):
         raise authentication_failure()
     identity = Identity(userid)
-    answer = {
-        "username": userid,
-        "ticket": make_ticket(world, userid),
-        "CSRFPreventionToken": make_csrf_token(world, userid),
-        "cap": capabilities(world, identity),
-    }
+    answer: dict[str, Any] = {"username": userid, "cap": capabilities(world, identity)}
+    if needed is None:
+        answer["ticket"] = make_ticket(world, userid)
+        answer["CSRFPreventionToken"] = make_csrf_token(world, userid)
+    elif not has_privileges(world, identity, *needed):
+        raise authentication_failure()
     name = the_cluster(world).name
     return {**answer, "clustername": name} if name and has_privileges(world, identity, "/", ("Sys.Audit",)) else answer
 

@@ -6,7 +6,9 @@ from typing import Any
 
 from pvesim.access import acl, groups, realms, roles, tokens, users
 from pvesim.access.login import log_in
+from pvesim.access.rules import ROOT
 from pvesim.contract import split_list
+from pvesim.core.log import log_event
 from pvesim.routing import Call, route
 
 _USER = "/access/users/{userid}"
@@ -21,7 +23,10 @@ def ticket_page(call: Call) -> None:
 @route("POST", "/access/ticket")
 def create_ticket(call: Call) -> dict[str, Any]:
     params = call.params
-    return log_in(call.world, params["username"], params["password"], params.get("realm"))
+    needed = (params["path"], split_list(params["privs"])) if params.get("path") and params.get("privs") else None
+    answer = log_in(call.world, params["username"], params["password"], params.get("realm"), needed)
+    log_event(call.world, call.local_node, ROOT, "pvedaemon", f"successful auth for user '{answer['username']}'")
+    return answer
 
 
 @route("PUT", "/access/password")
@@ -30,6 +35,7 @@ def change_password(call: Call) -> None:
     users.change_password(
         call.world, call.identity, params["userid"], params["password"], params.get("confirmation-password")
     )
+    log_event(call.world, call.local_node, ROOT, "pvedaemon", f"changed password for user '{params['userid']}'")
 
 
 # -- users ---------------------------------------------------------------------------------------------------------

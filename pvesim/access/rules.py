@@ -7,7 +7,6 @@ privilege separation has what both it and its user have; `root@pam` has everythi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,7 +19,6 @@ ROOT = "root@pam"
 _ALL: Mapping[str, bool] = dict.fromkeys(sorted(PRIVILEGES), True)
 _NONE: Mapping[str, bool] = {}
 _TABLES = (AclEntry, Group, Role, Token, User, Pool)
-_POOLED = re.compile(r"^/(vms|storage)/([^/]+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +89,7 @@ def _roles(world: World, ugid: str, type: str, path: str) -> dict[str, bool]:
     """The roles on a path, each with its propagate flag; what is given further down replaces what is inherited."""
     groups = {group.groupid for group in world.rows(Group).values() if ugid in group.members} if type == "user" else ()
     roles: dict[str, bool] = {}
-    for level in _levels(path):
+    for level in levels(path):
         own: dict[str, bool] = {}
         grouped: dict[str, bool] = {}
         for entry in _entries_at(world, level):
@@ -115,7 +113,8 @@ def _entries_at(world: World, path: str) -> Sequence[AclEntry]:
     return world.cached("acl by path", (AclEntry,), by_path).get(path, ())
 
 
-def _levels(path: str) -> Iterator[str]:
+def levels(path: str) -> Iterator[str]:
+    """The path and all above it, from `/` down."""
     yield "/"
     place = ""
     for part in path.strip("/").split("/"):
@@ -124,16 +123,15 @@ def _levels(path: str) -> Iterator[str]:
             yield place
 
 
-def _pools_of(world: World, path: str) -> Iterator[str]:
-    match = _POOLED.match(path)
-    if match is None:
-        return
-    kind, name = match.groups()
-    for pool in world.rows(Pool).values():
-        if (kind == "vms" and name.isdigit() and int(name) in pool.vmids) or (
-            kind == "storage" and name in pool.storages
-        ):
-            yield pool.poolid
+def _pools_of(world: World, path: str) -> Sequence[str]:
+    def by_member() -> dict[str, list[str]]:
+        table: dict[str, list[str]] = {}
+        for pool in world.rows(Pool).values():
+            for member in (*(f"/vms/{vmid}" for vmid in pool.vmids), *(f"/storage/{name}" for name in pool.storages)):
+                table.setdefault(member, []).append(pool.poolid)
+        return table
+
+    return world.cached("pools by member", (Pool,), by_member).get(path, ())
 
 
 def groups_of(world: World, userid: str) -> list[str]:

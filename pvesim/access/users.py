@@ -139,9 +139,11 @@ def store_password(world: World, userid: str, password: str) -> None:
 
 
 def change_password(world: World, identity: Identity, userid: str, password: str, confirmation: str | None) -> None:
-    """Change a password. All but root must confirm with their own, and only root changes one of the realm `pam`."""
+    """Change a password. All but root confirm with their own, and change none of root and of others in `pam`."""
     existing_user(world, userid)
     if not identity.is_root:
+        if userid == ROOT:
+            raise Forbidden("Permission check failed")
         if confirmation is None:
             raise ParameterErrors({"confirmation-password": "password is required to modify user"})
         if not password_matches(world, identity.userid, confirmation):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from pvesim.access.login import make_csrf_token, make_ticket
 from pvesim.core.errors import ApiError, NotModelled
+from pvesim.core.log import LogEntry
 from pvesim.engine import KEPT_REQUESTS, Simulator
 from pvesim.nodes.records import Node
 from pvesim.routing import modelled
@@ -229,6 +230,24 @@ def test_a_login_tells_what_one_may_and_to_auditors_the_clusters_name(simulator:
         assert answer["username"] == user
         assert ("clustername" in answer) is named
         assert answer["cap"]["dc"] == ({"SDN.Audit": 1, "Sys.Audit": 1} if named else {})
+
+
+def test_a_login_may_ask_for_privileges_in_place_of_a_ticket(simulator: Simulator) -> None:
+    simulator.request("PUT", "/access/password", {"userid": "audit@pve", "password": "a-password"})
+    login = {"username": "audit@pve", "password": "a-password", "path": "/vms/100", "privs": "VM.Audit"}
+    answer = orjson.loads(ask(simulator, "POST", "/access/ticket", login).body)["data"]
+    assert "ticket" not in answer
+    assert answer["username"] == "audit@pve"
+    refused = ask(simulator, "POST", "/access/ticket", {**login, "privs": "VM.Audit,VM.PowerMgmt"})
+    assert outcome(refused) == (401, "authentication failure")
+
+
+def test_the_cluster_log_tells_of_logins_and_new_passwords(simulator: Simulator) -> None:
+    simulator.request("PUT", "/access/password", {"userid": "alice@pve", "password": "a-password"})
+    ask(simulator, "POST", "/access/ticket", {"username": "alice@pve", "password": "a-password"})
+    ask(simulator, "POST", "/access/ticket", {"username": "alice@pve", "password": "wrong"})
+    lines = [entry.msg for entry in simulator.world.rows(LogEntry).values()]
+    assert lines == ["changed password for user 'alice@pve'", "successful auth for user 'alice@pve'"]
 
 
 def test_capabilities_of_a_pool_count_for_guests_and_storages_and_root_alone_not_below(simulator: Simulator) -> None:

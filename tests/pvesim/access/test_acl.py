@@ -91,7 +91,7 @@ def test_a_path_of_any_form_may_be_deleted() -> None:
 @pytest.mark.parametrize(
     ("given", "normal"),
     [
-        ("", "/"),
+        ("", None),
         ("/", "/"),
         ("vms/100", "/vms/100"),
         ("//vms//100/", "/vms/100"),
@@ -167,11 +167,15 @@ def test_permissions_list_the_paths_that_matter() -> None:
     simulator = people()
     assert simulator.request("GET", "/access/permissions", user="bob@pve") == {}
     give(simulator, "bob@pve", "/vms/100", "PVETemplateUser")
+    give(simulator, "bob@pve", "/access/realm/pve", "PVEUserAdmin", propagate=0)
+    give(simulator, "bob@pve", "/access", "PVEAuditor", propagate=0)
     simulator.world.put(Pool("prod", vmids=(200,), storages=("local",)))
     give(simulator, "bob@pve", "/pool/prod", "PVETemplateUser", propagate=0)
     own = {"VM.Audit": 1, "VM.Clone": 1}
     not_below = dict.fromkeys(own, 0)
     assert simulator.request("GET", "/access/permissions", user="bob@pve") == {
+        "/access": dict.fromkeys(simulator.request("GET", "/access/roles/PVEAuditor"), 0),
+        "/access/realm/pve": dict.fromkeys(simulator.request("GET", "/access/roles/PVEUserAdmin"), 0),
         "/pool/prod": not_below,
         "/storage/local": not_below,
         "/vms/100": own,
@@ -181,7 +185,7 @@ def test_permissions_list_the_paths_that_matter() -> None:
 
 def test_one_path_is_answered_even_without_privileges() -> None:
     simulator = people()
-    assert simulator.request("GET", "/access/permissions", {"path": "vms/1/"}, user="bob@pve") == {"/vms/1": {}}
+    assert simulator.request("GET", "/access/permissions", {"path": "vms/1/"}, user="bob@pve") == {"vms/1/": {}}
 
 
 def test_others_permissions_take_an_audit_privilege_but_ones_own_tokens_do_not() -> None:
