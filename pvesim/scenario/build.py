@@ -25,7 +25,6 @@ def build_world(source: Any = None, *, seed: int | None = None, now: float | Non
     `source` is what `load` takes. Raises `ScenarioError` with every problem there is, each with its place.
     """
     scenario = load(source)
-    scenario.places.clear()
     world = empty_world(
         scenario.seed if seed is None else seed,
         scenario.start if now is None else now,
@@ -47,5 +46,5 @@ def build_world(source: Any = None, *, seed: int | None = None, now: float | Non
     for node in world.rows(Node):
         world.put(Counter(f"pid/{node}", context.pids.get(node, 1000)))
     build_history(context)
-    scenario.places.check()
+    context.places.check()
     return world

@@ -20,7 +20,7 @@ class Context:
     def __init__(self, scenario: Scenario, world: World) -> None:
         self.scenario = scenario
         self.world = world
-        self.places = scenario.places
+        self.places = scenario.places.fresh()
         self.contract = Contract.load()
         self.pids: dict[str, int] = {}
 

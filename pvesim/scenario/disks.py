@@ -23,7 +23,7 @@ DISK_KEYS = {
     "qemu": re.compile(r"(?:ide|sata|scsi|virtio|unused)\d+|efidisk0|tpmstate0", re.ASCII),
     "lxc": re.compile(r"rootfs|(?:mp|unused)\d+", re.ASCII),
 }
-_NEW = re.compile(r"([^:\s]+):(\d+(?:\.\d+)?)", re.ASCII)
+_NEW = re.compile(r"([^:\s]+):(\d{1,6}(?:\.\d+)?)", re.ASCII)  # GiB, less than a million
 _SMALL = {"efidisk0": 4 << 20, "tpmstate0": 4 << 20}
 _SIZE_UNITS = ((1 << 40, "T"), (1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K"))
 
@@ -65,6 +65,10 @@ def used_by(storage: Storage, size: int, share: float) -> int:
     return int(size * share) if is_thin(storage) else size
 
 
+def _is_own(volid: str, vmid: int) -> bool:
+    return f"-{vmid}-disk-" in volid
+
+
 class _Unusable(Exception):
     """A disk option that cannot be: its text says why."""
 
@@ -85,6 +89,16 @@ class Disks:
         except _Unusable as reason:
             self.context.problem((*self.location, key), str(reason))
             return None
+
+    def memory_state(self, snapshot: str, size: int, location: Location) -> str | None:
+        """The id of a new volume with a snapshot's memory, on the storage of the guest's first disk."""
+        storage = next((volid.partition(":")[0] for volid in self.used if _is_own(volid, self.owner.vmid)), None)
+        found = self.context.world.get(Storage, storage)
+        if found is None:
+            self.context.problem(location, "a guest without a disk has nowhere to keep its memory")
+            return None
+        name = full_name(found, self.owner.vmid, f"vm-{self.owner.vmid}-state-{snapshot}", "raw")
+        return self._put(found, name, "raw", size).volid
 
     def _settled(self, key: str, values: dict[str, Any]) -> dict[str, Any]:
         field = "file" if self.owner.kind == "qemu" else "volume"

@@ -10,6 +10,7 @@ from typing import Any
 from pvesim.cluster.rules import the_cluster
 from pvesim.contract import FormatError, format_property_string, parse_property_string, split_list
 from pvesim.guests.records import Behaviour, Guest, Kind, Snapshot
+from pvesim.guests.sizes import DEFAULT_MEMORY, MIB
 from pvesim.nodes.records import Interface
 from pvesim.scenario.context import Context, known_names, stable_mac, stable_uuid
 from pvesim.scenario.disks import DISK_KEYS, Disks, Owner
@@ -220,6 +221,9 @@ class _Builder:
             then.update(self._plain(changed, (*location, "config")))
         for key in model.config.keys() - changed.keys():
             then.pop(key, None)
+        if model.vmstate and self.kind == "qemu":
+            size = 2 * int(str(then.get("memory", DEFAULT_MEMORY)).split(",")[0]) * MIB + 500 * MIB
+            then["vmstate"] = self.disks.memory_state(model.name, size, (*location, "vmstate"))
         time = float(int(self.context.ago(model.ago)))
         return Snapshot(model.name, time, then, parent, model.description, model.vmstate)
 

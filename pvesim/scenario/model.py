@@ -133,10 +133,28 @@ class SpaceModel(Model):
     active: bool = True
 
 
+StorageType = Literal[
+    "btrfs",
+    "cephfs",
+    "cifs",
+    "dir",
+    "esxi",
+    "iscsi",
+    "iscsidirect",
+    "lvm",
+    "lvmthin",
+    "nfs",
+    "pbs",
+    "rbd",
+    "zfs",
+    "zfspool",
+]
+
+
 class StorageModel(Model):
     """A storage. `used` is what is used on it beside the volumes; a `size` that is left out is large enough."""
 
-    type: str
+    type: StorageType
     config: Options = {}
     size: Size | None = None
     used: Size | None = None

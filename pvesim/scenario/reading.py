@@ -63,9 +63,9 @@ class Places:
         path = ".".join(str(part) for part in location)
         self._problems.append((line, column, ": ".join(part for part in (place, path, text) if part)))
 
-    def clear(self) -> None:
-        """Forget the problems noted so far."""
-        self._problems.clear()
+    def fresh(self) -> Places:
+        """The same places with no problem noted."""
+        return Places(self.name, self._root)
 
     def check(self) -> None:
         """Raise `ScenarioError` with all problems noted so far, in the order of the file, if there are any."""

@@ -47,16 +47,16 @@ def _build_definition(context: Context, name: str, model: StorageModel, location
     # A network storage's mount point is PVE's own choice, and no parameter of the create method.
     path = {"path": f"/mnt/pve/{name}"} if model.type in _MOUNTED else {}
     options = context.verified("POST", "/storage", (*location, "config"), wanted, storage=name, type=model.type)
-    kind = TYPES.get(model.type)
-    content = tuple(split_list(str(options.pop("content", "")))) or (kind.default_contents if kind else ())
+    kind = TYPES[model.type]
+    content = tuple(split_list(str(options.pop("content", "")))) or kind.default_contents
     nodes = tuple(split_list(str(options.pop("nodes", ""))))
     known = context.world.rows(Node)
     for node in nodes:
         if node not in known:
             context.problem((*location, "config", "nodes"), f"no node '{node}': {known_names(known)}")
-    for unfit in [name for name in content if kind and name not in kind.contents]:
+    for unfit in [name for name in content if name not in kind.contents]:
         context.problem((*location, "config", "content"), f"a storage of type '{model.type}' cannot hold '{unfit}'")
-    shared = bool(options.pop("shared", 0)) or (kind is not None and kind.network)
+    shared = bool(options.pop("shared", 0)) or kind.network
     disable = bool(options.pop("disable", 0))
     context.world.put(Storage(name, model.type, content, nodes, shared, disable, {**path, **options}))
 
@@ -99,7 +99,7 @@ def _build_volume(context: Context, storage: Storage, model: VolumeModel, locati
     place = (*location, "name")
     try:
         parsed = parse_name(storage, model.name)
-    except (Failure, KeyError) as refusal:
+    except Failure as refusal:
         context.problem(place, str(refusal))
         return
     if parsed.content not in storage.content:

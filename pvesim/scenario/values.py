@@ -9,29 +9,33 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40, "P": 1 << 50}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMGTP]?)", re.ASCII)
+_SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,6})?)([KMGTP]?)", re.ASCII)
+LARGEST_SIZE = 1 << 60
+_LONGEST = 30 * 365 * 86400
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhdwy])+", re.ASCII)
+_DURATION = re.compile(r"(?:\d{1,12}(?:\.\d{1,6})?[smhdwy]){1,6}", re.ASCII)
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)([smhdwy])", re.ASCII)
 
 
 def read_size(value: Any) -> int:
     """Bytes, of a number or a text such as `32G`. Raises ValueError."""
-    if type(value) is int and value >= 0:
-        return value
+    size = value
     match = _SIZE.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("a size is a number of bytes, or a text such as 512M, 32G or 1.5T")
-    return int(float(match[1]) * _UNITS[match[2]])
+    if match is not None:
+        size = int(float(match[1]) * _UNITS[match[2]])
+    if type(size) is not int or not 0 <= size <= LARGEST_SIZE:
+        raise ValueError("a size is a number of bytes, or a text such as 512M, 32G or 1.5T, and at most 1024P")
+    return size
 
 
 def read_duration(value: Any) -> float:
     """Seconds, of a number or a text such as `2h30m`. Raises ValueError."""
-    if type(value) in (int, float) and 0 <= value < float("inf"):
-        return float(value)
-    if not isinstance(value, str) or _DURATION.fullmatch(value) is None:
-        raise ValueError("a duration is a number of seconds, or a text such as 45s, 2h30m, 3d or 1w")
-    return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION_PART.findall(value))
+    seconds = value
+    if isinstance(value, str) and _DURATION.fullmatch(value):
+        seconds = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION_PART.findall(value))
+    if type(seconds) not in (int, float) or not 0 <= seconds <= _LONGEST:
+        raise ValueError("a duration is a number of seconds, or a text such as 45s, 2h30m, 3d or 1w, up to 30y")
+    return float(seconds)
 
 
 def read_moment(value: Any) -> float:

@@ -256,6 +256,18 @@ class TestSnapshots:
     def test_what_cannot_be(self, snapshots: str, words: str) -> None:
         assert words in problem(self.text % snapshots)
 
+    def test_memory_is_kept_in_a_volume_of_its_own(self) -> None:
+        world = build(self.text % "{name: s1, vmstate: true, config: {memory: 1024}}")
+        (snapshot,) = world.rows(Guest)[100].snapshots
+        assert snapshot.vmstate
+        assert snapshot.config["vmstate"] == "local-lvm:vm-100-state-s1"
+        assert world.rows(Volume)["local-lvm", "pve1", "vm-100-state-s1"].size == 2548 * 1024 * 1024
+        assert check_invariants(world, left_locked=[100]) == []
+
+    def test_without_a_disk_there_is_nowhere_to_keep_it(self) -> None:
+        found = problem("vms: {100: {snapshots: [{name: s1, vmstate: true}]}}")
+        assert found.endswith("vmstate: a guest without a disk has nowhere to keep its memory")
+
     def test_a_container_s_holds_no_memory(self) -> None:
         found = problem("containers: {200: {snapshots: [{name: s1, vmstate: true}]}}")
         assert found.endswith("a container's snapshot holds no memory")

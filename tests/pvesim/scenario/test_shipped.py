@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -46,7 +47,12 @@ def test_the_schema_file_is_up_to_date() -> None:
 
 def test_the_schema_refuses_what_the_model_refuses() -> None:
     schema = json.loads(schema_json())
-    for wrong in ({"nods": {}}, {"vms": {"100": {"state": "asleep"}}}, {"tasks": [{"type": "x", "ago": "3q"}]}):
+    wrongs: list[dict[str, Any]] = [
+        {"nods": {}},
+        {"vms": {"100": {"state": "asleep"}}},
+        {"tasks": [{"type": "x", "ago": "3q"}]},
+    ]
+    for wrong in wrongs:
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(wrong, schema)
 

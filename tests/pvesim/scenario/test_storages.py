@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
 from pvesim.scenario import build_world
+from pvesim.scenario.model import StorageType
 from pvesim.storage.records import GIB, Space, Storage, Volume
 from pvesim.storage.rules import space_of
+from pvesim.storage.types import TYPES
 from tests.pvesim.invariants import check_invariants
 from tests.pvesim.scenario.places import build, problem
 
@@ -23,6 +27,9 @@ class TestDefinitions:
     def test_a_fresh_node_has_two(self) -> None:
         world = build_world({})
         assert [storage.type for storage in world.rows(Storage).values()] == ["dir", "lvmthin"]
+
+    def test_all_types_of_pve_may_be_written(self) -> None:
+        assert set(get_args(StorageType)) == set(TYPES)
 
     def test_none_is_possible(self) -> None:
         assert not build("storages: {}").rows(Storage)
@@ -52,7 +59,7 @@ class TestDefinitions:
     @pytest.mark.parametrize(
         ("storage", "words"),
         [
-            ("{type: floppy}", "value 'floppy' does not have a value in the enumeration"),
+            ("{type: floppy}", "input should be 'btrfs', 'cephfs'"),
             ("{type: dir, config: {nodes: nope}}", "no node 'nope': there are pve1"),
             ("{type: dir, config: {colour: red}}", "property is not defined in schema"),
             ("{type: lvmthin, config: {content: iso}}", "a storage of type 'lvmthin' cannot hold 'iso'"),

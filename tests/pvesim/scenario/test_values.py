@@ -21,7 +21,9 @@ def test_sizes(written: object, size: int) -> None:
     assert read_size(written) == size
 
 
-@pytest.mark.parametrize("written", [-1, 1.5, True, None, "", "32GB", "G", "-1G", "1 G", "١G", []])
+@pytest.mark.parametrize(
+    "written", [-1, 1.5, True, None, "", "32GB", "G", "-1G", "1 G", "١G", [], "2048P", "9" * 5000, 10**30]
+)
 def test_what_is_no_size(written: object) -> None:
     with pytest.raises(ValueError, match="a size is"):
         read_size(written)
@@ -44,7 +46,9 @@ def test_durations(written: object, seconds: float) -> None:
     assert read_duration(written) == seconds
 
 
-@pytest.mark.parametrize("written", [-1, True, None, "", "3", "3 d", "d3", "3q", math.inf, math.nan, "-3d"])
+@pytest.mark.parametrize(
+    "written", [-1, True, None, "", "3", "3 d", "d3", "3q", math.inf, math.nan, "-3d", "31y", 10**30, "9" * 5000 + "s"]
+)
 def test_what_is_no_duration(written: object) -> None:
     with pytest.raises(ValueError, match="a duration is"):
         read_duration(written)
