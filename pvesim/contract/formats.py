@@ -37,9 +37,10 @@ def split_list(text: str) -> list[str]:
 def parse_size(text: str) -> int:
     """Bytes of a disk size such as `32G` or `0.5T`. Raises FormatError."""
     match = _SIZE.fullmatch(text)
-    if match is None:
+    number = float(match[1]) if match else float("inf")
+    if match is None or number == float("inf"):
         raise FormatError(f"value does not look like a valid disk size: {text}")
-    return int(float(match[1]) * _UNITS[match[2]])
+    return int(number * _UNITS[match[2]])
 
 
 def _disk_size(text: str) -> None:
