@@ -13,9 +13,9 @@ from typing import Any
 from pvesim.access.rules import Identity, has_privileges
 from pvesim.cluster.rules import the_cluster
 from pvesim.contract import parse_property_string
-from pvesim.contract.formats import split_list
 from pvesim.contract.methods import Contract
 from pvesim.contract.schema import Schema
+from pvesim.core.sections import split_changes
 from pvesim.core.world import World
 from pvesim.guests.records import Guest
 
@@ -37,9 +37,7 @@ def show_options(world: World, identity: Identity) -> dict[str, Any]:
 def change_options(world: World, params: Mapping[str, Any]) -> None:
     """Delete what `delete` names, then set the rest."""
     cluster = the_cluster(world)
-    deleted = split_list(params.get("delete", ""))
-    given: dict[str, Any] = {name: int(value) if isinstance(value, bool) else value for name, value in params.items()}
-    given.pop("delete", None)
+    given, deleted, _ = split_changes(params)
     if "description" in given:
         # It is written as comment lines, so it comes back with a line feed at its end.
         given["description"] = given["description"].rstrip("\n") + "\n" if given["description"] else ""

@@ -15,12 +15,13 @@ from typing import Any
 
 from pvesim.access.rules import ROOT
 from pvesim.cluster.rules import is_quorate
+from pvesim.core.sections import as_stored
 from pvesim.core.tasks import Task, effect, set_timer
 from pvesim.core.world import World
 from pvesim.guests.power import run
 from pvesim.guests.records import Guest
 from pvesim.ha.records import HaResource
-from pvesim.ha.rules import as_shown, is_managed, timer_of
+from pvesim.ha.rules import is_managed, timer_of
 from pvesim.metrics import round_of
 from pvesim.nodes.records import Node
 
@@ -152,7 +153,7 @@ def _service(world: World, resource: HaResource) -> dict[str, Any]:
     node, state = guest.node if guest else "", _state_in_words(resource, guest)
     about = {"id": f"service:{resource.sid}", "type": "service", "sid": resource.sid, "node": node}
     progress = {"state": state, "crm_state": resource.crm_state, "request_state": resource.state}
-    shown = {name: value for name, value in as_shown(resource.options).items() if name != "state"}
+    shown = {name: value for name, value in as_stored(resource.options).items() if name != "state"}
     return {**about, **progress, "status": f"{resource.sid} ({node}, {state})", **shown}
 
 

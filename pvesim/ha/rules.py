@@ -11,7 +11,7 @@ from typing import Any
 
 from pvesim.contract.formats import split_list
 from pvesim.core.errors import Failure
-from pvesim.core.sections import SectionFile, SectionType
+from pvesim.core.sections import SectionFile, SectionType, as_stored
 from pvesim.core.tasks import Timer, set_timer
 from pvesim.core.world import World
 from pvesim.guests.kinds import KINDS
@@ -89,7 +89,7 @@ def show_resource(world: World, resource: HaResource) -> dict[str, Any]:
     if resource.state != "started":
         options.setdefault("state", resource.state)
     about = {"sid": resource.sid, "type": resource.type, "digest": RESOURCES.digest(world)}
-    return {**about, **as_shown(options)}
+    return {**about, **as_stored(options)}
 
 
 def check_new_resource(world: World, sid: str, type: str | None, options: Options) -> None:
@@ -112,14 +112,14 @@ def create_resource(world: World, sid: str, options: Options) -> None:
     if world.get(HaResource, sid) is not None:
         raise Failure(f"resource ID '{sid}' already defined")
     type, _, name = sid.partition(":")
-    resource = RESOURCES.create(world, type, name, _as_stored(options))
+    resource = RESOURCES.create(world, type, name, options)
     _wake_manager(world, resource)
 
 
 def update_resource(world: World, sid: str, options: Options, delete: Sequence[str], digest: str | None) -> None:
     """Change a resource. Raises `Failure`."""
     RESOURCES.check_digest(world, digest)
-    resource = RESOURCES.update(world, find_resource(world, sid), _as_stored(options), delete)
+    resource = RESOURCES.update(world, find_resource(world, sid), options, delete)
     _wake_manager(world, resource)
 
 
@@ -169,7 +169,7 @@ def list_rules(world: World, type: str | None, resource: str | None) -> list[dic
 
 def show_rule(world: World, rule: HaRule) -> dict[str, Any]:
     """A rule as its file has it, with the file's digest."""
-    return {"rule": rule.rule, "type": rule.type, "digest": RULES.digest(world), **as_shown(rule.options)}
+    return {"rule": rule.rule, "type": rule.type, "digest": RULES.digest(world), **as_stored(rule.options)}
 
 
 def find_rule(world: World, rule: str) -> HaRule:
@@ -190,7 +190,7 @@ def create_rule(world: World, rule: str, type: str, options: Options) -> None:
     if world.get(HaRule, rule) is not None:
         raise Failure(f"HA rule '{rule}' already defined")
     _check_rule(world, options)
-    RULES.create(world, type, rule, _as_stored(options))
+    RULES.create(world, type, rule, _in_order(options))
 
 
 def update_rule(
@@ -202,7 +202,7 @@ def update_rule(
     if type != found.type:
         raise Failure(f"HA rule '{rule}' is of type '{found.type}', which cannot be changed")
     _check_rule(world, options)
-    RULES.update(world, found, _as_stored(options), delete)
+    RULES.update(world, found, _in_order(options), delete)
 
 
 def _check_rule(world: World, options: Options) -> None:
@@ -230,17 +230,9 @@ def _leave_rule(world: World, rule: HaRule, sid: str) -> None:
 # -- options -------------------------------------------------------------------------------------------------------
 
 
-def _as_stored(options: Options) -> dict[str, Any]:
-    """Truth values as PVE writes them, lists of names sorted and each name once."""
-    stored: dict[str, Any] = {}
-    for name, value in options.items():
-        if name in ("resources", "nodes"):
-            stored[name] = ",".join(sorted(set(split_list(value))))
-        else:
-            stored[name] = int(value) if isinstance(value, bool) else value
-    return stored
-
-
-def as_shown(options: Options) -> dict[str, Any]:
-    """The options of a resource or a rule as answers show them: truth values as numbers."""
-    return {name: int(value) if isinstance(value, bool) else value for name, value in options.items()}
+def _in_order(options: Options) -> dict[str, Any]:
+    """The options with lists of names sorted and each name once, as PVE writes them."""
+    sorted_lists = {
+        name: ",".join(sorted(set(split_list(options[name])))) for name in ("resources", "nodes") if name in options
+    }
+    return {**options, **sorted_lists}
