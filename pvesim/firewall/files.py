@@ -7,7 +7,7 @@ lines, keys sorted, of what is listed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pvesim.core.errors import Failure
@@ -49,18 +49,6 @@ def security_groups(world: World) -> dict[str, Firewall]:
     """The security groups, sorted by name."""
     found = {key: firewall for key, firewall in world.rows(Firewall).items() if key.startswith(_GROUP)}
     return {key.removeprefix(_GROUP): found[key] for key in sorted(found)}
-
-
-def forget_guest(world: World, vmid: int) -> None:
-    """Remove a guest's firewall file, as destroying the guest does."""
-    world.remove(Firewall, f"guest/{vmid}")
-
-
-def copy_guest(world: World, source: int, target: int) -> None:
-    """Give a clone the firewall of the guest that it was made from."""
-    firewall = world.get(Firewall, f"guest/{source}")
-    if firewall is not None:
-        world.put(replace(firewall, scope=f"guest/{target}"))
 
 
 # -- digests -------------------------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pvesim.engine import Simulator
-from pvesim.firewall.files import copy_guest, forget_guest
 from tests.pvesim.access.stage import refusal
 
 CLUSTER, NODE, VM, CT = PLACES = (
@@ -116,16 +115,6 @@ def test_a_guest_that_does_not_exist_may_have_rules(simulator: Simulator, place:
     assert rules_of(simulator, unknown) == []
     add(simulator, ACCEPT, unknown)
     assert len(rules_of(simulator, unknown)) == 1
-
-
-def test_a_clone_has_the_rules_of_its_original_and_a_destroyed_guest_none(simulator: Simulator) -> None:
-    add(simulator, SSH, VM)
-    copy_guest(simulator.world, 100, 101)
-    forget_guest(simulator.world, 100)
-    assert rules_of(simulator, VM) == []
-    assert len(rules_of(simulator, VM.replace("100", "101"))) == 1
-    copy_guest(simulator.world, 999, 998)
-    assert rules_of(simulator, VM.replace("100", "998")) == []
 
 
 @settings(max_examples=40, deadline=None)
