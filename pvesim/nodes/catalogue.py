@@ -128,6 +128,29 @@ def cpu_models() -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: str(row["name"]))
 
 
+# CPU flags that a VM's configuration may switch, each with what it is for.
+_FLAGS = {
+    "aes": "AES instructions",
+    "amd-no-ssb": "tells the guest that an AMD host is not open to speculative store bypass",
+    "amd-ssbd": "speculative store bypass control of AMD hosts",
+    "hv-evmcs": "quicker nested virtualisation for Windows guests on Intel hosts",
+    "hv-tlbflush": "quicker flushing of address caches for Windows guests with too many virtual CPUs",
+    "ibpb": "indirect branch barriers against Spectre on AMD hosts",
+    "md-clear": "clears buffers against microarchitectural data sampling",
+    "nested-virt": "lets the guest run virtual machines itself",
+    "pcid": "lowers the cost of the Meltdown fix on older Intel hosts",
+    "pdpe1gb": "pages of one GiB",
+    "spec-ctrl": "indirect branch control against Spectre on Intel hosts",
+    "ssbd": "speculative store bypass control of Intel hosts",
+    "virt-ssbd": "speculative store bypass control for AMD guests on any host",
+}
+
+
+def cpu_flags() -> list[dict[str, str]]:
+    """`GET /nodes/{node}/capabilities/qemu/cpu-flags`."""
+    return [{"description": text, "name": name} for name, text in _FLAGS.items()]
+
+
 def machines(qemu: str) -> list[dict[str, str]]:
     """`GET /nodes/{node}/capabilities/qemu/machines` of a QEMU version such as `10.1.2`: the newest comes first."""
     major, minor = (int(part) for part in qemu.split(".")[:2])

@@ -67,6 +67,9 @@ def describe(interface: Interface) -> dict[str, Any]:
     shown = {**as_stored(interface.options), "type": interface.type}
     if interface.active:
         shown["active"] = 1
+    for name in ("comments", "comments6"):
+        if shown.get(name):
+            shown[name] = shown[name].rstrip("\n") + "\n"
     return shown
 
 
@@ -99,7 +102,7 @@ def create(world: World, node: str, iface: str, type: str, given: Mapping[str, A
         raise ParameterErrors({"iface": "interface already exists"})
     _check_gateways(interfaces, iface, given)
     last = max((int(interface.options.get("priority", 0)) for interface in interfaces), default=_FIRST_PRIORITY - 1)
-    options = _complete(type, {**_DEFAULTS.get(type, {}), **given, "priority": last + 1})
+    options = _complete({**_DEFAULTS.get(type, {}), **_from_name(iface, type), **given, "priority": last + 1})
     _check_needs(interfaces, type, options)
     _set_pending(world, node, [*interfaces, Interface(node, iface, type, options, active=False)])
 
@@ -114,7 +117,7 @@ def update(world: World, node: str, iface: str, type: str, given: Mapping[str, A
     gone = {name for key in delete for name in (key, *_TOGETHER.get(key, ()))}
     replaced = {name for key in given for name in _TOGETHER.get(key, ())}
     kept = {key: value for key, value in before.options.items() if key not in gone | replaced}
-    options = _complete(type, {**_DEFAULTS.get(type, {}), **kept, **given})
+    options = _complete({**_DEFAULTS.get(type, {}), **kept, **given})
     _check_needs(others, type, options)
     changed = replace(before, options=options)
     interfaces = configured_interfaces(world, node)
@@ -126,7 +129,7 @@ def delete(world: World, node: str, iface: str) -> None:
     gone = find_interface(world, node, iface)
     left = [interface for interface in configured_interfaces(world, node) if interface.iface != iface]
     if gone.type == _PHYSICAL:
-        left.append(replace(gone, options=_complete(_PHYSICAL, {"priority": gone.options.get("priority", 0)})))
+        left.append(replace(gone, options=_complete({"priority": gone.options.get("priority", 0)})))
     _set_pending(world, node, left)
 
 
@@ -142,7 +145,17 @@ def _set_pending(world: World, node: str, interfaces: list[Interface]) -> None:
         world.put(PendingNetwork(node, tuple(interfaces), world.now))
 
 
-def _complete(type: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def _from_name(iface: str, type: str) -> dict[str, Any]:
+    """What the name of a VLAN such as `vmbr0.5` says: the device below and the tag."""
+    device, dot, tag = iface.rpartition(".")
+    if type != "vlan":
+        return {}
+    if dot:
+        return {"vlan-raw-device": device, "vlan-id": tag}
+    return {"vlan-id": iface.removeprefix("vlan")} if iface.removeprefix("vlan").isdigit() else {}
+
+
+def _complete(given: Mapping[str, Any]) -> dict[str, Any]:
     """The options with what PVE works out of them: both forms of an address, methods, families."""
     options = {key: value for key, value in given.items() if key != "autostart" or value}
     if options.get("cidr"):
@@ -154,6 +167,9 @@ def _complete(type: str, given: Mapping[str, Any]) -> dict[str, Any]:
         options["address6"], _, options["netmask6"] = str(options["cidr6"]).partition("/")
     elif options.get("address6") and options.get("netmask6"):
         options["cidr6"] = f"{options['address6']}/{options['netmask6']}"
+    for name in ("mtu", "vlan-id"):  # a number in the file is read back as text
+        if name in options:
+            options[name] = str(options[name])
     options["method"] = "static" if options.get("address") else "manual"
     options["method6"] = "static" if options.get("address6") else "manual"
     options["families"] = ["inet", "inet6"] if options.get("address6") else ["inet"]

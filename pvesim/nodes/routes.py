@@ -177,6 +177,11 @@ def list_cpu_models(call: Call) -> list[dict[str, Any]]:
     return catalogue.cpu_models()
 
 
+@route("GET", "/nodes/{node}/capabilities/qemu/cpu-flags")
+def list_cpu_flags(call: Call) -> list[dict[str, str]]:
+    return catalogue.cpu_flags()
+
+
 @route("GET", "/nodes/{node}/capabilities/qemu/machines")
 def list_machines(call: Call) -> list[dict[str, str]]:
     return catalogue.machines(the_cluster(call.world).release.qemu)

@@ -14,6 +14,7 @@ from pvesim.storage.types import TYPES
 
 _LOCAL_FILES = frozenset({"dir", "btrfs"})
 _ROOT_DIRECTORY = "/var/lib/vz"
+_DIRECTORIES = frozenset({"/", "/home", "/mnt", "/opt", "/root", "/srv", "/tmp", "/var", "/var/lib", "/var/tmp"})  # noqa: S108
 
 
 class SpaceFigures(NamedTuple):
@@ -71,8 +72,10 @@ def _inactive_text(storage: Storage) -> str:
         return f"could not activate storage '{storage.storage}', zfs error: {reason}"
     if kind.naming == "lvm":
         return f"no such volume group '{options.get('vgname')}'"
-    path = options.get("path")
-    return f"unable to activate storage '{storage.storage}' - directory '{path}' does not exist or is unreachable"
+    path, begin = options.get("path"), f"unable to activate storage '{storage.storage}' - "
+    if _wants_mount(storage):
+        return f"{begin}directory is expected to be a mount point but is not mounted: '{path}'"
+    return f"{begin}directory '{path}' does not exist or is unreachable"
 
 
 # -- space ---------------------------------------------------------------------------------------------------------
@@ -90,6 +93,8 @@ def space_of(world: World, storage: Storage | str, node: str) -> SpaceFigures:
         return NO_SPACE
     space = world.get(Space, (found.storage, found.place(node)))
     if space is not None and not space.active:
+        return NO_SPACE
+    if space is None and found.type in _LOCAL_FILES and (_wants_mount(found) or not _has_directory(world, found)):
         return NO_SPACE
     if _is_on_root(found, space):
         return root_space(world, record)
@@ -115,6 +120,20 @@ def root_space(world: World, node: Node) -> SpaceFigures:
 def _is_on_root(storage: Storage, space: Space | None) -> bool:
     """A directory is on the root file system unless it has a size of its own; PVE's default directory always is."""
     return storage.type in _LOCAL_FILES and (space is None or storage.options.get("path") == _ROOT_DIRECTORY)
+
+
+def _wants_mount(storage: Storage) -> bool:
+    """Whether the definition says that its directory is a mount point of its own."""
+    return str(storage.options.get("is_mountpoint", "no")) not in ("no", "0", "off", "false")
+
+
+def _has_directory(world: World, storage: Storage) -> bool:
+    """Whether the directory is there: PVE makes it unless it is told not to; a fresh node has few others."""
+    if all(storage.options.get(name, 1) for name in ("mkdir", "create-base-path")):
+        return True
+    path = storage.options.get("path")
+    others = (other for other in world.rows(Storage).values() if other.storage != storage.storage)
+    return path in _DIRECTORIES or any(other.options.get("path") == path for other in others)
 
 
 def _figures(total: int, used: int) -> SpaceFigures:

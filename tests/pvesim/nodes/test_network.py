@@ -99,10 +99,17 @@ def test_update_changes_and_deletes(simulator: Simulator) -> None:
     simulator.request("PUT", f"{NETWORK}/vmbr0", update)
     shown = simulator.request("GET", f"{NETWORK}/vmbr0")
     assert (shown["address"], shown["netmask"], shown["bridge_ports"]) == ("10.10.10.12", "16", "eno1")
+    assert shown["comments"] == "moved\n"
     assert "gateway" not in shown
     simulator.request("PUT", f"{NETWORK}/vmbr0", {"type": "bridge", "delete": "cidr"})
     shown = simulator.request("GET", f"{NETWORK}/vmbr0")
     assert (shown["method"], "address" in shown, "netmask" in shown) == ("manual", False, False)
+
+
+def test_a_vlan_by_its_name(simulator: Simulator) -> None:
+    simulator.request("POST", NETWORK, {"iface": "vmbr0.5", "type": "vlan", "mtu": 1400})
+    shown = simulator.request("GET", f"{NETWORK}/vmbr0.5")
+    assert (shown["vlan-raw-device"], shown["vlan-id"], shown["mtu"]) == ("vmbr0", "5", "1400")
 
 
 def test_an_address_and_a_mask_make_a_network(simulator: Simulator) -> None:

@@ -54,6 +54,15 @@ def test_a_new_storage_is_listed_everywhere(simulator: Simulator) -> None:
             "create storage failed: storage 'd1' is not online",
         ),
         (
+            {"type": "dir", "path": "/no", "mkdir": 0},
+            "create storage failed: unable to activate storage 'd1' - directory '/no' does not exist or is unreachable",
+        ),
+        (
+            {"type": "dir", "path": "/no", "is_mountpoint": "1"},
+            "create storage failed: unable to activate storage 'd1' - directory is expected to be a mount point "
+            "but is not mounted: '/no'",
+        ),
+        (
             {"type": "zfspool", "pool": "nopool"},
             "create storage failed: could not activate storage 'd1', zfs error: cannot import 'nopool': "
             "no such pool available",
@@ -71,7 +80,7 @@ def test_a_bad_definition_is_refused_and_leaves_nothing(
 
 
 def test_flags_are_numbers(simulator: Simulator) -> None:
-    create(simulator, storage="d1", type="dir", path="/d1", mkdir="0", shared="1")
+    create(simulator, storage="d1", type="dir", path="/srv", mkdir="0", shared="1")
     shown = simulator.request("GET", "/storage/d1")
     assert (to_json(shown["mkdir"]), to_json(shown["shared"])) == (b"0", b"1")
 
@@ -79,6 +88,13 @@ def test_flags_are_numbers(simulator: Simulator) -> None:
 def test_an_id_is_given_once(simulator: Simulator) -> None:
     with pytest.raises(Failure, match=r"^create storage failed: storage ID 'local' already defined$"):
         create(simulator, storage="local", type="dir", path="/x")
+
+
+def test_a_directory_that_is_there_need_not_be_made(simulator: Simulator) -> None:
+    create(simulator, storage="d1", type="dir", path="/srv", mkdir=0)
+    create(simulator, storage="d2", type="dir", path="/made")
+    create(simulator, storage="d3", type="dir", path="/made", **{"create-base-path": 0})
+    assert simulator.request("GET", "/nodes/pve1/storage/d3/status")["active"] == 1
 
 
 def test_a_volume_group_that_is_not_there_is_inactive(simulator: Simulator) -> None:
