@@ -72,3 +72,14 @@ def test_a_cursor_survives_items_that_come_and_go() -> None:
 def test_a_foreign_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(InvalidArgument, match="not one of this list"):
         paginate([1, 2], lambda item: item, 1, cursor)
+
+
+class Machine(Result):
+    config: dict[str, object]
+    loads: list[float]
+
+
+def test_a_map_is_a_line_per_entry_and_a_line_break_does_not_break_it() -> None:
+    result = Machine(config={"cores": 2, "description": "one\ntwo\n", "onboot": True}, loads=[0.5, 1.25])
+    assert result.text() == "config.cores: 2\nconfig.description: one\\ntwo\nconfig.onboot: yes\nloads: 0.5, 1.25"
+    assert Machine(config={}, loads=[]).text() == "config: {}\nloads: none"

@@ -99,16 +99,3 @@ def text_of(result: CallToolResult) -> str:
     [content] = result.content
     assert isinstance(content, TextContent)
     return content.text
-
-
-def data_of(result: CallToolResult) -> dict[str, Any]:
-    """What a reader of the structured result sees; the call must have succeeded."""
-    assert not result.is_error, text_of(result)
-    assert result.structured_content is not None
-    return result.structured_content
-
-
-def error_of(result: CallToolResult) -> str:
-    """The text of a call that must have failed."""
-    assert result.is_error, result.structured_content
-    return text_of(result)
