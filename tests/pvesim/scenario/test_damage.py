@@ -75,4 +75,4 @@ def test_a_damaged_homelab_is_refused_in_words_or_is_whole(made: list[tuple[tupl
     else:
         told = []
         assert check_invariants(world, left_locked=locked(world)) == []
-    assert all(isinstance(text, str) and text for text in told)
+    assert all(told)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import jsonschema
+import orjson
 import pytest
 
 from pvesim.access.records import Token
+from pvesim.core.errors import NotModelled
 from pvesim.core.tasks import Task
 from pvesim.engine import Simulator
 from pvesim.guests.records import Guest
@@ -98,3 +101,27 @@ class TestHomelab:
 def test_a_scenario_is_found_from_any_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     assert build_world("homelab").rows(Guest)
+
+
+def _shape(value: object) -> object:
+    """Key sets and types, lists as the union of their elements' shapes."""
+    if isinstance(value, dict):
+        return {key: _shape(child) for key, child in value.items()}
+    if isinstance(value, list):
+        shapes = sorted({json.dumps(_shape(child), sort_keys=True) for child in value})
+        return [json.loads(text) for text in shapes]
+    return "number" if isinstance(value, int | float) else type(value).__name__
+
+
+def test_the_single_node_shows_what_a_fresh_node_shows() -> None:
+    kit = os.environ.get("PVESIM_FIDELITY_KIT")
+    if not kit:
+        pytest.skip("PVESIM_FIDELITY_KIT does not name the folder of a fidelity kit")
+    sim = Simulator("single-node")
+    for request, expected in json.loads(Path(kit, "initial.json").read_text()).items():
+        verb, path = request.split(" ")
+        try:
+            answer = sim.request(verb, path)
+        except NotModelled:
+            continue
+        assert _shape(orjson.loads(orjson.dumps(answer))) == _shape(expected), request
