@@ -32,18 +32,7 @@ _UNPACKED = 2.5  # how much larger the content of a template is than its archive
 # Parameters that say how to make the guest, and are no options of it.
 _HOW = {"node", "vmid", "bwlimit", "force", "ha-managed", "ignore-unpack-errors", "ostemplate", "password", "pool"}
 _HOW |= {"restore", "ssh-public-keys", "start", "storage", "unique", "unprivileged"}
-_DISTRIBUTIONS = [
-    "alpine",
-    "archlinux",
-    "centos",
-    "debian",
-    "devuan",
-    "fedora",
-    "gentoo",
-    "nixos",
-    "opensuse",
-    "ubuntu",
-]
+_DISTRIBUTIONS = r"alpine|archlinux|centos|debian|devuan|fedora|gentoo|nixos|opensuse|ubuntu"
 
 
 def create(call: Call) -> str:
