@@ -74,8 +74,8 @@ class ServiceModel(Model):
     """How a system service of a node is, where that is not as usual."""
 
     description: str | None = None
-    state: Literal["running", "dead", "exited"] = "running"
-    unit_state: Literal["enabled", "disabled", "static", "not-found", "masked"] = "enabled"
+    state: Literal["running", "dead", "exited"] | None = None
+    unit_state: Literal["enabled", "disabled", "static", "not-found", "masked"] | None = None
 
 
 class NodeModel(Model):

@@ -141,42 +141,42 @@ def _chosen_places(context: Context, storage: Storage, node: str | None, locatio
 def _build_backup(context: Context, storage: Storage, model: BackupModel, location: Location) -> None:
     guest = context.world.get(Guest, model.guest)
     kind = model.kind or (guest.kind if guest else None)
-    if guest is None and (kind is None or model.config is None):
+    if kind is None or (guest is None and model.config is None):
         text = f"no guest {model.guest}: a backup of one that is gone needs kind and config"
         context.problem((*location, "guest"), text)
         return
     if "backup" not in storage.content:
         context.problem(location, f"storage '{storage.storage}' does not hold backups")
-    config: Mapping[str, Any]
-    if model.config is not None:
-        config = model.config
-    else:
-        config = {key: value for key, value in (guest.config if guest else {}).items() if key != "lock"}
-    node = model.node or (guest.node if guest else None)
-    if node is not None and not storage.on(node):
-        node = None
+    # Unless the scenario says where, a backup is where its guest is, if the storage is there.
+    home = guest.node if guest is not None and storage.on(guest.node) else None
+    places = list(_chosen_places(context, storage, model.node or home, location))
+    if not places:
+        return
     time = float(int(context.ago(model.ago)))
-    name, format = _backup_name(storage.type, kind or "qemu", model, time)
-    for place in list(_chosen_places(context, storage, node, location))[:1]:
-        put_volume(
-            context,
-            Volume(
-                storage.storage,
-                place,
-                name,
-                "backup",
-                format,
-                model.size,
-                used=model.size,
-                ctime=time,
-                vmid=model.guest,
-                notes=model.notes,
-                protected=model.protected,
-                subtype=kind,
-                guest_config=dict(config),
-            ),
-            location,
-        )
+    name, format = _backup_name(storage.type, kind, model, time)
+    volume = Volume(
+        storage.storage,
+        places[0],
+        name,
+        "backup",
+        format,
+        model.size,
+        used=model.size,
+        ctime=time,
+        vmid=model.guest,
+        notes=model.notes,
+        protected=model.protected,
+        subtype=kind,
+        guest_config=_backed_up(model, guest),
+    )
+    put_volume(context, volume, location)
+
+
+def _backed_up(model: BackupModel, guest: Guest | None) -> Mapping[str, Any]:
+    """The configuration in a backup: the scenario's own, or the guest's without what locks it now."""
+    if model.config is not None:
+        return dict(model.config)
+    return {key: value for key, value in (guest.config if guest else {}).items() if key != "lock"}
 
 
 def _backup_name(storage_type: str, kind: str, model: BackupModel, time: float) -> tuple[str, str]:

@@ -34,10 +34,13 @@ def test_corosync_runs_in_a_cluster_only() -> None:
 
 
 def test_a_service_may_be_otherwise_and_there_may_be_more() -> None:
-    world = build("nodes: {a: {services: {postfix: {state: dead}, ceph: {description: Storage}}}}")
+    world = build(
+        "nodes: {a: {services: {postfix: {state: dead}, ceph: {description: Storage}, syslog: {description: S}}}}"
+    )
     postfix = world.rows(Service)["a", "postfix"]
     assert (postfix.state, postfix.description) == ("dead", "Postfix mail agent")
     assert world.rows(Service)["a", "ceph"].description == "Storage"
+    assert world.rows(Service)["a", "syslog"].state == "dead"
 
 
 def test_hardware_that_is_left_out_is_as_usual() -> None:

@@ -150,6 +150,16 @@ class TestBackups:
     def test_what_cannot_be(self, backup: str, words: str) -> None:
         assert words in problem(self.text % backup)
 
+    def test_it_is_where_its_guest_is_or_where_the_scenario_says(self) -> None:
+        text = (
+            f"{TWO}storages: {{here: {{type: dir, config: {{content: backup%s}}, backups: [{{guest: 100%s}}]}}}}\n"
+            "vms: {100: {node: b}}"
+        )
+        assert [place for _, place in volids(text % ("", ""))] == ["b"]
+        assert [place for _, place in volids(text % ("", ", node: a"))] == ["a"]
+        assert [place for _, place in volids(text % (", nodes: a", ""))] == ["a"]
+        assert problem(text % (", nodes: a", ", node: b")).endswith("storage 'here' is not on node 'b'")
+
     def test_a_storage_for_disks_takes_none(self) -> None:
         found = problem("storages: {l1: {type: lvmthin, backups: [{guest: 100}]}}\nvms: {100: {}}")
         assert found.endswith("storage 'l1' does not hold backups")
