@@ -7,7 +7,10 @@ import json
 import statistics
 import subprocess
 import time
+from collections.abc import Callable
 from typing import Any
+
+from mcp.types import CallToolResult, TextContent
 
 from bench.figures import Figure, at_most, child, resident_mib
 
@@ -32,7 +35,7 @@ def figures() -> list[Figure]:
         at_most(f"python -m {command} --help", _help_seconds(command) * 1000, 300, "ms")
         for command in ("proxmox_mcp", "pvesim.cli")
     ]
-    return [*rows, _tool_overhead()]
+    return [*rows, *asyncio.run(_tool_overhead())]
 
 
 def _alternately(*commands: list[str]) -> list[tuple[float, float]]:
@@ -81,11 +84,15 @@ def _help_seconds(module: str) -> float:
     return statistics.median(times)
 
 
-def _tool_overhead() -> Figure:
-    return asyncio.run(_measure_tool())
+CALLS = 300
 
 
-async def _measure_tool(calls: int = 300) -> Figure:
+async def _tool_overhead() -> list[Figure]:
+    """What a tool adds, in memory, to the proxmoxer call that it makes.
+
+    The SDK's client checks every answer against the tool's output schema, which takes longer the longer the list; what
+    that costs is measured with a bare server that answers the same, and is part of the second floor.
+    """
     from mcp import Client
 
     from proxmox_mcp import Pve, Settings, build_server
@@ -93,18 +100,58 @@ async def _measure_tool(calls: int = 300) -> Figure:
 
     simulator = Simulator("homelab")
     api = simulator.connect()
-    direct = []
-    for _ in range(calls):
-        begin = time.perf_counter()
-        api.cluster.resources.get(type="vm")
-        direct.append(time.perf_counter() - begin)
+    guest = api.cluster.resources.get(type="vm")[0]
+    status = api.nodes(guest["node"])(guest["id"]).status.current
     settings = Settings(host="pvesim.invalid", user="root@pam", password="unused")
     server = build_server(settings, Pve(settings, connect=simulator.connect))
-    through = []
     async with Client(server) as client:
-        for _ in range(calls):
-            begin = time.perf_counter()
-            await client.call_tool("get_vms", {})
-            through.append(time.perf_counter() - begin)
-    floor, value = statistics.median(direct) * 1000, statistics.median(through) * 1000
-    return at_most("get_vms in memory (floor: the same call by proxmoxer)", value, 1, "ms", floor)
+        one = f"get_{'vm' if guest['type'] == 'qemu' else 'lxc'}_status"
+        single = await _call_ms(client, one, {"vmid": guest["vmid"]})
+        many = await _call_ms(client, "get_vms", {})
+        bare = await _bare_ms(client)
+    one_floor = _direct_ms(lambda: status.get())
+    many_floor = _direct_ms(lambda: api.cluster.resources.get(type="vm"))
+    return [
+        at_most(f"{one} in memory (floor: proxmoxer's call)", single, 1, "ms", one_floor),
+        at_most("get_vms in memory (floor: proxmoxer's call + bare SDK)", many, 1, "ms", many_floor + bare),
+    ]
+
+
+async def _bare_ms(client: Any) -> float:
+    """What a bare SDK server takes to give the client the answer of `get_vms`."""
+    from mcp import Client
+    from mcp.server import MCPServer
+
+    answer = await client.call_tool("get_vms", {})
+    text = [TextContent(type="text", text=answer.content[0].text)]
+    result = CallToolResult(content=text, structured_content=answer.structured_content)
+    tool = next(tool for tool in (await client.list_tools()).tools if tool.name == "get_vms")
+    server = MCPServer("bare", version="0")
+
+    async def get_vms() -> CallToolResult:
+        return result
+
+    server.add_tool(get_vms)
+    registered = server._tool_manager.get_tool("get_vms")
+    registered.fn_metadata.output_schema = tool.output_schema
+    async with Client(server) as bare:
+        return await _call_ms(bare, "get_vms", {})
+
+
+async def _call_ms(client: Any, name: str, arguments: dict[str, Any]) -> float:
+    times = []
+    for _ in range(CALLS):
+        begin = time.perf_counter()
+        result = await client.call_tool(name, arguments)
+        times.append(time.perf_counter() - begin)
+        assert not result.is_error, result.content
+    return statistics.median(times) * 1000
+
+
+def _direct_ms(ask: Callable[[], object]) -> float:
+    times = []
+    for _ in range(CALLS):
+        begin = time.perf_counter()
+        ask()
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times) * 1000
