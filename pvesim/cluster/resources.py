@@ -118,7 +118,8 @@ def _guest_rows(world: World, identity: Identity) -> Iterator[bytes]:
         pool, state = pools.get(vmid), states.get(vmid)
         kept = memo.get(vmid)
         if kept is None or kept[0] is not guest or kept[1] != time or kept[2] != pool or kept[3] != state:
-            row = orjson.dumps(_labelled(world, guest, pool, state))
+            # A copy, because orjson's own bytes keep the roomy buffer that they were written into.
+            row = memoryview(orjson.dumps(_labelled(world, guest, pool, state))).tobytes()
             memo[vmid] = kept = (guest, time, pool, state, row)
         yield kept[4]
 
