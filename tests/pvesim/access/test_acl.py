@@ -188,6 +188,23 @@ def test_one_path_is_answered_even_without_privileges() -> None:
     assert simulator.request("GET", "/access/permissions", {"path": "vms/1/"}, user="bob@pve") == {"vms/1/": {}}
 
 
+def test_a_path_may_be_as_deep_as_a_client_likes() -> None:
+    simulator = people()
+    give(simulator, "bob@pve", "/vms", "PVETemplateUser")
+    path = "/vms" + "/x" * 3000
+    assert simulator.request("GET", "/access/permissions", {"path": path}, user="bob@pve") == {
+        path: {"VM.Audit": 1, "VM.Clone": 1}
+    }
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pvesim.access.rules._REMEMBERED", 3)
+    simulator = people()
+    give(simulator, "bob@pve", "/vms/100", "PVETemplateUser")
+    for vmid in (*range(100, 110), 100):
+        assert bool(effective(simulator.world, Identity("bob@pve"), f"/vms/{vmid}")) is (vmid == 100)
+
+
 def test_others_permissions_take_an_audit_privilege_but_ones_own_tokens_do_not() -> None:
     simulator = people()
     simulator.request("POST", "/access/users/bob@pve/token/ci")
