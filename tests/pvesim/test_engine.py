@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pvesim.access.login import make_csrf_token, make_ticket
+from pvesim.access.login import capabilities, make_csrf_token, make_ticket
+from pvesim.access.rules import Identity
 from pvesim.core.errors import ApiError, NotModelled
 from pvesim.core.log import LogEntry
 from pvesim.engine import KEPT_REQUESTS, Simulator
@@ -251,9 +252,6 @@ def test_the_cluster_log_tells_of_logins_and_new_passwords(simulator: Simulator)
 
 
 def test_capabilities_of_a_pool_count_for_guests_and_storages_and_root_alone_not_below(simulator: Simulator) -> None:
-    from pvesim.access.login import capabilities
-    from pvesim.access.rules import Identity
-
     def give(path: str, role: str, **more: Any) -> None:
         simulator.request("PUT", "/access/acl", {"path": path, "users": "alice@pve", "roles": role, **more})
 

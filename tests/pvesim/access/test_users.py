@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pvesim.access.login import password_matches
 from pvesim.access.records import AclEntry, Token, User
 from pvesim.engine import Simulator
 from tests.pvesim.access.stage import give, people, refusal
@@ -179,8 +180,6 @@ def test_creating_users_takes_the_realm_and_a_group() -> None:
 
 
 def _logs_in(simulator: Simulator, userid: str, password: str) -> bool:
-    from pvesim.access.login import password_matches
-
     return password_matches(simulator.world, userid, password)
 
 
