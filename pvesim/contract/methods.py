@@ -14,6 +14,7 @@ import orjson
 
 from pvesim.contract.permissions import Rule, compile_rule
 from pvesim.contract.schema import Fields, Schema, schema_of
+from pvesim.contract.typed_rules import LATER_PARAMETERS
 
 DATA = Path(__file__).parent / "data" / "pve-9.1.json"
 
@@ -41,7 +42,8 @@ class Method:
     def parameters(self) -> Fields:
         """The schemas of all parameters by name."""
         if self._parameters is None:
-            self._parameters = Fields(self._facts["parameters"], additional=bool(self._facts.get("additional")))
+            facts = {**self._facts["parameters"], **LATER_PARAMETERS.get((self.verb, self.path), {})}
+            self._parameters = Fields(facts, additional=bool(self._facts.get("additional")))
         return self._parameters
 
     @property

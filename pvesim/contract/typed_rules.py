@@ -1,13 +1,14 @@
-"""Methods whose parameters depend on the type of thing they are about, beyond what the published schema says.
+"""What methods take beyond what the published schema says: parameters by type, and ones that came later.
 
-The published schema flattens such methods: it shows a field that one type needs as an optional one. What each type
-needs stands here. PVE reports the errors of such a request under the type that it was read as.
+The published schema flattens methods with types: it shows a field that one type needs as an optional one. What each
+type needs stands here. PVE reports the errors of such a request under the type that it was read as.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,4 +33,9 @@ TYPED_PARAMETERS: Mapping[tuple[str, str], TypedParameters] = {
     ("POST", "/cluster/ha/rules"): TypedParameters(
         "type", {"node-affinity": ("nodes",), "resource-affinity": ("affinity",)}
     ),
+}
+
+# Parameters that genuine nodes take and the published schema of their release does not have yet, as it would have them.
+LATER_PARAMETERS: Mapping[tuple[str, str], Mapping[str, Mapping[str, Any]]] = {
+    ("PUT", "/access/users/{userid}/token/{tokenid}"): {"regenerate": {"type": "boolean", "optional": 1}},
 }

@@ -83,6 +83,18 @@ def test_a_token_serves_until_it_expires_is_deleted_or_its_user_is_disabled() ->
     assert refused()
 
 
+def test_a_new_secret_kills_the_old_one_at_once() -> None:
+    simulator = people()
+    old = simulator.request("POST", f"{TOKENS}/ci")["value"]
+    answer = simulator.request("PUT", f"{TOKENS}/ci", {"regenerate": 1, "comment": "new"})
+    assert (answer["full-tokenid"], answer["comment"]) == ("alice@pve!ci", "new")
+    assert answer["value"] != old
+    assert verify_api_token(simulator.world, f"alice@pve!ci={answer['value']}").tokenid == "ci"
+    with pytest.raises(Unauthorized):
+        verify_api_token(simulator.world, f"alice@pve!ci={old}")
+    assert "value" not in simulator.request("PUT", f"{TOKENS}/ci", {"regenerate": 0})
+
+
 def test_deleting_a_token_removes_its_acl_entries() -> None:
     simulator = people()
     simulator.request("POST", f"{TOKENS}/ci")
