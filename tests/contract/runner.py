@@ -1,0 +1,113 @@
+"""Runs the contract of a scenario on a target, step by step, as an MCP client would."""
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Literal
+
+import anyio.to_thread
+from mcp import Client
+from mcp.types import CallToolResult, TextContent
+from proxmoxer import ProxmoxAPI, ResourceException
+
+from proxmox_mcp.server import build_server
+from pvesim.scenario import Scenario, load
+from pvesim.scenario.steps import AfterModel, ContractStepModel
+from tests.contract.matching import filled_in, mismatches
+from tests.contract.targets import ROOT, Target
+
+Era = Literal["auto", "legacy"]
+"""Of the protocol: `auto` is the newest that both sides speak, `legacy` the one with a handshake."""
+ERAS: tuple[Era, ...] = ("auto", "legacy")
+
+FOLDER = Path(__file__).resolve().parents[2] / "scenarios"
+
+
+class ContractBroken(AssertionError):
+    """A step went otherwise than the contract says; the text names it."""
+
+
+def contracts() -> dict[str, Scenario]:
+    """The scenarios that have a contract, by the path of their file below `scenarios/`."""
+    files = sorted([*FOLDER.glob("*.yaml"), *FOLDER.glob("contract/*.yaml")])
+    read = {path.relative_to(FOLDER).with_suffix("").as_posix(): load(path) for path in files}
+    return {name: scenario for name, scenario in read.items() if scenario.contract}
+
+
+async def run_contract(name: str, target: Target, era: Era) -> list[str]:
+    """Run all steps.
+
+    Returns:
+        The names of the steps that this target cannot run, by the scenario's own word.
+
+    Raises:
+        ContractBroken: at the first step that does not hold.
+    """
+    async with AsyncExitStack() as stack:
+        session = _Session(target, era, stack)
+        api = await anyio.to_thread.run_sync(target.api)
+        left_out, broken = await _run_steps(target, session, api)
+    # Raised out here, for the clients' task groups would wrap it.
+    if broken:
+        raise ContractBroken("\n  ".join([f"{name}, {broken[0]}", *broken[1:]]))
+    return left_out
+
+
+async def _run_steps(target: Target, session: "_Session", api: ProxmoxAPI) -> tuple[list[str], list[str]]:
+    """The steps that were left out, and the step that did not hold with what is wrong."""
+    left_out = []
+    answers: dict[str, Any] = {}
+    for step in target.scenario.contract:
+        if step.simulated_only and not target.simulated:
+            left_out.append(step.name)
+            continue
+        try:
+            problems = await _run_step(step, session, answers)
+            problems += await anyio.to_thread.run_sync(_after, step, api, answers)
+        except (KeyError, ResourceException) as error:
+            problems = [str(error)]
+        if problems:
+            return left_out, [f"step {step.name!r}: {step.call.tool}", *problems]
+    return left_out, []
+
+
+class _Session:
+    """A client for each user and access level that the steps name, each with a server of its own."""
+
+    def __init__(self, target: Target, era: Era, stack: AsyncExitStack) -> None:
+        self._target = target
+        self._era = era
+        self._stack = stack
+        self._clients: dict[tuple[str, str], Client] = {}
+
+    async def call(self, step: ContractStepModel, arguments: dict[str, Any]) -> CallToolResult:
+        user, access = step.user or ROOT, step.access or "operate"
+        if (user, access) not in self._clients:
+            settings = self._target.settings(user, access)
+            server = build_server(settings, self._target.pve(settings, user))
+            client = Client(server, mode=self._era)
+            self._clients[user, access] = await self._stack.enter_async_context(client)
+        return await self._clients[user, access].call_tool(step.call.tool, arguments)
+
+
+async def _run_step(step: ContractStepModel, session: _Session, answers: dict[str, Any]) -> list[str]:
+    result = await session.call(step, filled_in(step.call.arguments, answers))
+    text = "\n".join(content.text for content in result.content if isinstance(content, TextContent))
+    answers[step.name] = result.structured_content
+    if step.error is not None:
+        if not result.is_error:
+            return [f"expected an error with {step.error!r}, got {result.structured_content}"]
+        part = filled_in(step.error, answers)
+        return [] if part in text else [f"expected an error with {part!r}, got {text!r}"]
+    if result.is_error:
+        return [f"expected a result, got the error {text!r}"]
+    return mismatches(filled_in(step.expect, answers), result.structured_content) if step.expect is not None else []
+
+
+def _after(step: ContractStepModel, api: ProxmoxAPI, answers: dict[str, Any]) -> list[str]:
+    return [problem for after in step.after for problem in _shown(after, api, answers)]
+
+
+def _shown(after: AfterModel, api: ProxmoxAPI, answers: dict[str, Any]) -> list[str]:
+    path = filled_in(after.get, answers)
+    data = api(path.strip("/")).get(**after.params)
+    return mismatches(filled_in(after.data, answers), data, f"GET {path}")
