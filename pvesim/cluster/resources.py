@@ -69,7 +69,8 @@ def guest_row(world: World, guest: Guest) -> Row:
     figures = sampled_figures(world, guest)
     return {
         **place,
-        "status": guest.status,
+        # The status daemon tells the cluster what QEMU says of a VM: `paused` is seen here, though not in node lists.
+        "status": guest.qmpstatus if guest.kind == "qemu" else guest.status,
         "name": guest.name,
         "template": int(guest.template),
         "uptime": figures.uptime,

@@ -91,7 +91,7 @@ def test_labels_appear_only_where_there_are_any(simulator: Simulator) -> None:
 
 def test_a_change_is_seen_at_once(simulator: Simulator) -> None:
     assert rows(simulator)["qemu/101"]["status"] == "stopped"
-    change(simulator, 101, status="running", started=simulator.world.now)
+    change(simulator, 101, status="running", qmpstatus="running", started=simulator.world.now)
     assert rows(simulator)["qemu/101"]["status"] == "running"
     simulator.world.remove(Guest, 101)
     assert "qemu/101" not in rows(simulator)
@@ -115,7 +115,7 @@ def test_figures_move_with_the_round_and_not_within_it(simulator: Simulator) -> 
 def test_a_fork_does_not_show_what_happens_in_the_other(simulator: Simulator) -> None:
     rows(simulator)
     fork = simulator.fork()
-    change(simulator, 101, status="running", started=simulator.world.now)
+    change(simulator, 101, status="running", qmpstatus="running", started=simulator.world.now)
     assert rows(simulator)["qemu/101"]["status"] == "running"
     assert rows(fork)["qemu/101"]["status"] == "stopped"
     assert rows(simulator)["qemu/101"]["status"] == "running"
