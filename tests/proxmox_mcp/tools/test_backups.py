@@ -1,5 +1,6 @@
 import pytest
 
+from pvesim import Simulator
 from tests.proxmox_mcp.tools.conftest import Era, Tell
 
 pytestmark = pytest.mark.anyio
@@ -144,3 +145,23 @@ async def test_an_expired_token_is_told_plainly(tell: Tell) -> None:
     reply = await tell("get_backup_status", _user="mcp@pve!expired")
     assert reply.is_error
     assert "PVE does not accept the login" in reply.text
+
+
+class TestANodeThatIsOffline:
+    @pytest.fixture
+    def simulator(self) -> Simulator:
+        shared = {"type": "nfs", "config": {"server": "192.0.2.1", "export": "/x", "content": "backup"}, "size": "1T"}
+        local = {"type": "dir", "config": {"path": "/var/lib/vz", "content": ["backup", "images"]}}
+        return Simulator(
+            {
+                "nodes": {"pve1": {"online": False}, "pve2": {}},
+                "vms": {100: {"node": "pve2"}},
+                "storages": {"nas": {**shared, "backups": [{"guest": 100}]}, "local": local},
+            }
+        )
+
+    async def test_shared_storage_is_read_through_another_node(self, tell: Tell) -> None:
+        reply = await tell("list_backups")
+        assert [row["storage"] for row in reply.data["backups"]] == ["nas"]
+        assert reply.data["unread"] == ["local on pve1: it is not active there"]
+        assert not [request for request in reply.requests if "pve1" in request]

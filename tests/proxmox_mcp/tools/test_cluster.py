@@ -72,3 +72,10 @@ async def test_high_availability_needs_a_privilege(tell: Tell) -> None:
     reply = await tell("get_cluster_ha_status", _user="alice@pve")
     assert reply.is_error
     assert "privilege Sys.Audit on path / is missing" in reply.text
+
+
+async def test_an_age_is_counted_by_this_machine_s_clock_where_the_cluster_s_may_not_be_read(tell: Tell) -> None:
+    reply = await tell("get_cluster_log", _user="alice@pve", since="1h")
+    assert not reply.is_error
+    assert reply.data["entries"] == [], "to this machine the home lab's day is long gone"
+    assert reply.requests == ["GET /nodes/localhost/time", "GET /cluster/log"]
