@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pvesim.guests.template import make_template
+from pvesim.qemu.clone import clone
 from pvesim.qemu.create import create
+from pvesim.qemu.move import move
 from pvesim.qemu.update import unlink, update_in_task, update_now
 from pvesim.routing import Call, route
 
@@ -27,3 +30,18 @@ def update_configuration_in_task(call: Call) -> str:
 @route("PUT", f"{_VM}/unlink")
 def unlink_drives(call: Call) -> None:
     unlink(call)
+
+
+@route("POST", f"{_VM}/clone")
+def clone_machine(call: Call) -> str:
+    return clone(call)
+
+
+@route("POST", f"{_VM}/template")
+def make_machine_template(call: Call) -> str:
+    return make_template("qemu", call)
+
+
+@route("POST", f"{_VM}/move_disk")
+def move_disk(call: Call) -> str:
+    return move(call)
