@@ -24,7 +24,7 @@ from pvesim.storage.records import Volume
 from pvesim.storage.rules import find_storage
 from pvesim.storage.volumes import volume_of
 
-TEMPLATE_SECONDS = 0.4
+TEMPLATE_SECONDS = 0.3
 _NO_BASE_TYPES = ("lvm", "iscsi", "iscsidirect")
 _FILE = re.compile(r"(?P<folder>(?:.*/)?)(?P<kind>vm|subvol)-(?P<rest>[^/]+)")
 
@@ -49,9 +49,9 @@ def make_template(kind: Kind, call: Call) -> str:
     guest = find_guest(call.world, kind, call.node, vmid)
     require_unlocked(call.world, kind, vmid)
     _check(call.world, guest, disk)
-    step = Step(TEMPLATE_SECONDS, effect="guests.template", arguments=(kind, vmid, disk))
+    steps = [Step(TEMPLATE_SECONDS), Step(TEMPLATE_SECONDS, effect="guests.template", arguments=(kind, vmid, disk))]
     type = f"{KINDS[kind].task}template"
-    return start_locked(call.world, kind, call.node, type, vmid, call.identity.name, [step])
+    return start_locked(call.world, kind, call.node, type, vmid, call.identity.name, steps)
 
 
 def _check(world: World, guest: Guest, disk: str | None) -> None:
@@ -64,9 +64,9 @@ def _check(world: World, guest: Guest, disk: str | None) -> None:
     if guest.running:
         raise Failure(f"you can't convert {words.running}")
     for each in disks_of(guest.kind, guest.config):
-        if each.volid and not each.cdrom and not each.unused:
-            if find_storage(world, each.volid.partition(":")[0]).type in _NO_BASE_TYPES:
-                raise Failure(f"Template feature is not available for '{each.volid}'")
+        stays = each.cdrom or each.unused or not each.volid
+        if not stays and find_storage(world, each.storage or "").type in _NO_BASE_TYPES:
+            raise Failure(f"Template feature is not available for '{each.volid}'")
 
 
 @effect("guests.template")

@@ -26,8 +26,8 @@ from pvesim.storage.records import Volume
 from pvesim.storage.rules import default_format, find_storage, formats_of
 from pvesim.storage.types import TYPES
 
-_NOT_COPIED = ("lock", "parent", "snaptime", "vmstate", "template", "snapstate", "digest")
-_NOT_COPIED += ("runningmachine", "runningcpu", "running-nets-host-mtu")
+_NOT_COPIED = {"lock", "parent", "snaptime", "vmstate", "template", "snapstate", "digest"}
+_NOT_COPIED |= {"runningmachine", "runningcpu", "running-nets-host-mtu"}
 
 
 def clone(call: Call) -> str:
@@ -93,9 +93,8 @@ def _clone(
     take_place(world, task, new)
     running = guest.running and snapname is None
     steps = [Step(log=(f"creating a clone of VM {vmid} with ID {newid}",))]
-    for key in drives:
-        steps.append(Step(effect="qemu.clone_drive", arguments=(newid, key, str(config[key]), how, running)))
-    return steps
+    copies = ((newid, key, str(config[key]), how, running) for key in drives)
+    return [*steps, *(Step(effect="qemu.clone_drive", arguments=arguments) for arguments in copies)]
 
 
 def _is_copied(key: str, text: str) -> bool:
