@@ -20,10 +20,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
-from pvesim.core.errors import Failure
+from pvesim.core.errors import ApiError, Failure
 from pvesim.core.world import Record, World
 
 R = TypeVar("R", bound=Record)
+S = TypeVar("S", bound="Section")
 
 MODIFIED = "detected modified configuration - file changed by other user? Try again."
 
@@ -78,6 +79,19 @@ class SectionType:
 
 
 Parts = tuple[str, str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A section that has nothing beside its options. Each file derives a class, and so has a table, of its own."""
+
+    id: str
+    type: str
+    options: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        return self.id
 
 
 class SectionFile(Generic[R]):
@@ -135,6 +149,16 @@ class SectionFile(Generic[R]):
         world.remove(self.record, record.key)
 
 
+def plain_file(record: type[S], types: Mapping[str, SectionType]) -> SectionFile[S]:
+    """The file of a class derived from `Section`."""
+    return SectionFile(
+        record,
+        types,
+        write=lambda section: (section.type, section.id, section.options),
+        read=lambda kind, name, options, _before: record(name, kind, as_stored(options)),
+    )
+
+
 def _render(type: str, id: str, options: Mapping[str, Any]) -> str:
     lines = [f"{type}: {id}", *(f"\t{name} {_text(value)}" for name, value in options.items() if value is not None)]
     return "\n".join(lines) + "\n"
@@ -162,6 +186,19 @@ def under(prefix: str) -> Iterator[None]:
         yield
     except Failure as error:
         raise Failure(f"{prefix}: {error.message}") from error
+
+
+@contextmanager
+def nested(prefix: str = "") -> Iterator[None]:
+    """Make every error raised inside a `Failure` whose text holds status and fields, as PVE does where it rewrites
+    errors as text: `create sdn vnet object failed: 400 Parameter verification failed.`, then a line for each field.
+    """
+    try:
+        yield
+    except ApiError as error:
+        text = error.message if isinstance(error, Failure) else f"{error.status} {error.message}"
+        lines = [text, *(f"{name}: {reason}" for name, reason in (error.errors or {}).items())]
+        raise Failure((f"{prefix}: " if prefix else "") + "\n".join(lines)) from error
 
 
 def as_stored(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,8 +8,19 @@ from typing import Any
 
 import pytest
 
-from pvesim.core.errors import Failure
-from pvesim.core.sections import SectionFile, SectionType, as_stored, check_digest, digest_of, split_changes, under
+from pvesim.core.errors import Failure, ParameterErrors
+from pvesim.core.sections import (
+    Section,
+    SectionFile,
+    SectionType,
+    as_stored,
+    check_digest,
+    digest_of,
+    nested,
+    plain_file,
+    split_changes,
+    under,
+)
 from pvesim.core.world import World
 
 
@@ -113,6 +124,28 @@ def test_a_prefix_is_put_before_what_fails_inside() -> None:
     with pytest.raises(Failure) as caught, under("create shelf failed"):
         raise Failure("no wall")
     assert caught.value.message == "create shelf failed: no wall"
+
+
+def test_errors_with_fields_become_text_where_pve_rewrites_them() -> None:
+    with pytest.raises(Failure) as caught, nested("create shelf failed"):
+        raise ParameterErrors({"wall": "no such wall"})
+    assert caught.value.message == "create shelf failed: 400 Parameter verification failed.\nwall: no such wall"
+    with pytest.raises(Failure) as caught, nested():
+        raise Failure("no wall")
+    assert caught.value.message == "no wall"
+
+
+class Box(Section):
+    """Something in a file of its own."""
+
+    __slots__ = ()
+
+
+def test_sections_without_state_need_no_class_of_their_own_making() -> None:
+    world, boxes = World(), plain_file(Box, {"tin": SectionType.of(optional="lid")})
+    box = boxes.create(world, "tin", "b1", {"lid": True})
+    assert (box, world.get(Box, "b1")) == (Box("b1", "tin", {"lid": 1}), box)
+    assert boxes.text(world) == "tin: b1\n\tlid 1\n"
 
 
 def test_the_parts_of_an_update() -> None:
