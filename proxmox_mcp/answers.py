@@ -170,6 +170,12 @@ def from_answer(answer: Answer) -> RequestRefused:
     for pattern, make in _BY_TEXT:
         if found := pattern.search(answer.reason):
             return make(answer, found)
+    if answer.status == 501 and "not modelled by pvesim" in answer.reason:
+        return NotImplementedByPve(
+            f"The simulated cluster does not model {answer.request}.",
+            "A real one has it; there is nothing to retry here.",
+            answer=answer,
+        )
     if answer.status == 501:
         return NotImplementedByPve(
             f"This PVE has no {answer.request}: {answer.reason.strip()}.",

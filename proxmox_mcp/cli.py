@@ -66,7 +66,7 @@ def serve(
     access: Annotated[str | None, typer.Option(help="read (default), operate or admin.")] = None,
     host: Annotated[str | None, typer.Option(help="A node of the cluster.")] = None,
     port: Annotated[int | None, typer.Option(help="Port of its API; 8006 if not given.")] = None,
-    user: Annotated[str | None, typer.Option(help="User with realm, such as root@pam.")] = None,
+    user: Annotated[str | None, typer.Option(help="User with realm, such as root@pam; or user!token.")] = None,
     token_name: Annotated[str | None, typer.Option(help="Name of the API token.")] = None,
     ca_file: Annotated[Path | None, typer.Option(help="PEM file of the certificate authority to trust.")] = None,
     fingerprint: Annotated[str | None, typer.Option(help="SHA-256 fingerprint of the certificate to accept.")] = None,
@@ -108,12 +108,16 @@ def _serve(options: dict[str, Any], config: Path | None, simulate: str | None, t
     from proxmox_mcp.server import build_server, configure_logging, serve_stdio
 
     configure_logging(settings)
-    pve = None if simulate is None else _simulated(settings, simulate, time_scale)
+    pve = None if simulate is None else _simulated(settings, simulate, time_scale, options.get("user", "root@pam"))
     serve_stdio(build_server(settings, pve))
 
 
-def _simulated(settings: "Settings", scenario: str, time_scale: float | None) -> "Pve":
-    """The simulated cluster of a scenario, in this process."""
+def _simulated(settings: "Settings", scenario: str, time_scale: float | None, user: str) -> "Pve":
+    """The simulated cluster of a scenario, in this process.
+
+    `user` is a user of the scenario, or one of its tokens (`mcp@pve!auditor`). Only the command line names it: what the
+    environment says of a real cluster does not count here.
+    """
     from proxmox_mcp.pve import Pve
     from pvesim import ScenarioError, Simulator
 
@@ -121,7 +125,9 @@ def _simulated(settings: "Settings", scenario: str, time_scale: float | None) ->
         simulator = Simulator(scenario, clock="auto" if time_scale is None else "scaled", time_scale=time_scale or 0.0)
     except ScenarioError as error:
         raise SettingsError(f"--simulate: {error}") from None
-    user = settings.user or "root@pam"
+    known = simulator.identities
+    if user not in known:
+        raise SettingsError(f"--user: the scenario {scenario} has no {user}.", f"It has: {', '.join(known)}.")
     return Pve(settings, connect=lambda: simulator.connect(user=user))
 
 

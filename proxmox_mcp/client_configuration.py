@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-PACKAGE_COMMAND = ("uvx", "--from", "proxmoxapi-mcp", "proxmox-mcp")
+PACKAGE_COMMAND = ("uvx", "proxmoxapi-mcp")
 """Runs the published package, without installing it."""
 
 REAL_CLUSTER = {

@@ -79,6 +79,8 @@ class Result(BaseModel):
                 lines.extend(f"{name}.{key}: {_on_one_line(inner)}" for key, inner in value.items())
             elif isinstance(value, Sequence) and not isinstance(value, str) and value and isinstance(value[0], Result):
                 tables.append(f"{name}:\n{table(value)}")
+            elif name == "log_tail" and not value:
+                continue
             elif isinstance(value, Sequence) and not isinstance(value, str) and name.endswith(("log", "log_tail")):
                 tables.append("\n".join([f"{name}:", *(f"  {line}" for line in value)]))
             else:

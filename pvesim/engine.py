@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from pvesim import areas
 from pvesim.access.login import REFUSAL_DELAY, identify, set_password
+from pvesim.access.records import Token, User
 from pvesim.access.rules import ROOT, Identity, groups_of, has_privileges
 from pvesim.cluster.rules import is_quorate
 from pvesim.contract import Contract, Method, evaluate, verify
@@ -284,6 +285,11 @@ class Simulator:
         from pvesim.serve.inprocess import connect
 
         return connect(self, user, **credentials)
+
+    @property
+    def identities(self) -> list[str]:
+        """Who may ask: the user ids, then the full ids of the API tokens."""
+        return [*self.world.rows(User), *self.world.rows(Token)]
 
     def summary(self) -> dict[str, Any]:
         """What there is: virtual time, clock, record counts by table, checkpoints."""

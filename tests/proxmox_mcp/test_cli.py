@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
 
 from proxmox_mcp.cli import serve
 from proxmox_mcp.settings import Settings
@@ -138,3 +140,34 @@ def test_a_pace_is_for_a_simulated_cluster_only(tmp_path: Path) -> None:
     assert done.stderr.strip() == (
         "proxmox-mcp: --time-scale is for a simulated cluster. Give --simulate too, or leave it out."
     )
+
+
+def test_a_simulated_cluster_is_used_by_its_own_users_only(tmp_path: Path) -> None:
+    done = run("serve", "--simulate", "homelab", "--user", "nobody@pve", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("proxmox-mcp: --user: the scenario homelab has no nobody@pve. It has: root@pam, ")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("user", "variables", "refused"),
+    [
+        ("mcp@pve!auditor", {}, True),
+        ("root@pam", {}, False),
+        # What the environment says of a real cluster says nothing of a simulated one.
+        (None, {"PROXMOX_USER": "someone@else", "PROXMOX_TOKEN_NAME": "t"}, False),
+    ],
+)
+async def test_a_simulated_cluster_knows_who_asks(
+    tmp_path: Path, user: str | None, variables: dict[str, str], refused: bool
+) -> None:
+    arguments = ["-m", "proxmox_mcp", "serve", "--simulate", "homelab", "--access", "operate"]
+    arguments += [] if user is None else ["--user", user]
+    server = StdioServerParameters(
+        command=sys.executable, args=arguments, env=environment(**variables), cwd=str(tmp_path)
+    )
+    async with Client(server) as client:
+        answer = await client.call_tool("manage_vm", {"vmid": 105, "action": "start"})
+    assert answer.is_error is refused
+    if refused:
+        assert "VM.PowerMgmt" in answer.content[0].text  # type: ignore[union-attr]
