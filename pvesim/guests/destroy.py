@@ -19,6 +19,7 @@ from pvesim.guests.records import Guest, Kind
 from pvesim.guests.rules import check_lock, find_guest
 from pvesim.guests.volumes import free_volume, owned_volumes
 from pvesim.ha.records import HaResource
+from pvesim.ha.rules import delete_resource
 from pvesim.routing import Call
 from pvesim.storage.records import Volume
 from pvesim.storage.volumes import linked_clones, volume_of
@@ -78,7 +79,7 @@ def _destroy(
     word = KINDS[kind].word
     log = [f"purging {word} {vmid} from related configurations.."]
     if world.get(HaResource, _sid(guest)) is not None:
-        world.remove(HaResource, _sid(guest))
+        delete_resource(world, _sid(guest), purge=True)
         log.append(f"NOTE: removed {word} {vmid} from HA resource configuration.")
     return [Step(log=tuple(log))]
 

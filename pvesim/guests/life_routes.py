@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from pvesim.guests import snapshots
+from typing import Any
+
+from pvesim.guests import bulk, consoles, snapshots
 from pvesim.guests.destroy import destroy
+from pvesim.guests.migrate import migrate
 from pvesim.guests.records import Kind
 from pvesim.guests.resize import resize
-from pvesim.guests.routes import twin_route
-from pvesim.routing import Call
+from pvesim.guests.routes import guest_of, twin_route
+from pvesim.guests.travel import container_preconditions, machine_preconditions
+from pvesim.routing import Call, route
 
 
 @twin_route("DELETE", "/{vmid}")
@@ -38,3 +42,50 @@ def rollback_to_snapshot(kind: Kind, call: Call) -> str:
 @twin_route("PUT", "/{vmid}/snapshot/{snapname}/config")
 def describe_snapshot(kind: Kind, call: Call) -> None:
     snapshots.describe(kind, call)
+
+
+@twin_route("POST", "/{vmid}/migrate")
+def migrate_guest(kind: Kind, call: Call) -> str:
+    return migrate(kind, call)
+
+
+@twin_route("GET", "/{vmid}/migrate")
+def migration_preconditions(kind: Kind, call: Call) -> dict[str, Any]:
+    guest = guest_of(kind, call)
+    preconditions = machine_preconditions if kind == "qemu" else container_preconditions
+    return preconditions(call.world, guest)
+
+
+@twin_route("POST", "/{vmid}/vncproxy")
+def open_vnc(kind: Kind, call: Call) -> dict[str, Any]:
+    return consoles.vnc(kind, call)
+
+
+@twin_route("POST", "/{vmid}/termproxy")
+def open_terminal(kind: Kind, call: Call) -> dict[str, Any]:
+    return consoles.terminal(kind, call)
+
+
+@twin_route("POST", "/{vmid}/spiceproxy")
+def open_spice(kind: Kind, call: Call) -> dict[str, Any]:
+    return consoles.spice(kind, call)
+
+
+@route("POST", "/nodes/{node}/startall")
+def start_all(call: Call) -> str:
+    return bulk.start_all(call)
+
+
+@route("POST", "/nodes/{node}/stopall")
+def stop_all(call: Call) -> str:
+    return bulk.stop_all(call)
+
+
+@route("POST", "/nodes/{node}/suspendall")
+def suspend_all(call: Call) -> str:
+    return bulk.suspend_all(call)
+
+
+@route("POST", "/nodes/{node}/migrateall")
+def migrate_all(call: Call) -> str:
+    return bulk.migrate_all(call)

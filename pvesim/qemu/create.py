@@ -18,6 +18,7 @@ from pvesim.guests.records import Behaviour, Guest
 from pvesim.qemu.drives import boot_order, check_access, default_boot_order, make_drives
 from pvesim.qemu.power import BOOT_SECONDS
 from pvesim.qemu.privileges import check_options
+from pvesim.qemu.shacrypt import salt_of, sha256_crypt
 from pvesim.routing import Call
 
 CREATE_SECONDS = 0.6
@@ -70,6 +71,8 @@ def requested_options(world: World, given: Mapping[str, Any]) -> dict[str, Any]:
             options[key] = unique_tags(value)
         elif key == "vmgenid" and value == "1":
             options[key] = world.uuid()
+        elif key == "cipassword" and not value.startswith(("$5$", "$6$")):
+            options[key] = sha256_crypt(value, salt_of(world.random_bytes(8, "salt")))
     return options
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pvesim.guests.rules import find_guest
 from pvesim.guests.template import make_template
 from pvesim.qemu.clone import clone
+from pvesim.qemu.cloudinit import dump
 from pvesim.qemu.create import create
 from pvesim.qemu.move import move
 from pvesim.qemu.update import unlink, update_in_task, update_now
@@ -45,3 +47,8 @@ def make_machine_template(call: Call) -> str:
 @route("POST", f"{_VM}/move_disk")
 def move_disk(call: Call) -> str:
     return move(call)
+
+
+@route("GET", f"{_VM}/cloudinit/dump")
+def dump_cloudinit(call: Call) -> str:
+    return dump(call.world, find_guest(call.world, "qemu", call.node, call.params["vmid"]), call.params["type"])
