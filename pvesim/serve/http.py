@@ -11,6 +11,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from dataclasses import replace
+from email.utils import formatdate
+from functools import lru_cache
 from typing import Any, Protocol
 
 from pvesim.serve.protocol import REASON
@@ -26,6 +29,9 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 UPLOAD_LIMIT = 256 * 1024 * 1024
 # A longer body is parsed in a thread, so that the other clients' requests need not wait for it.
 _LARGE_BODY = 64 * 1024
+
+# What PVE's daemon sends with every answer, beside the date and the moment of expiry.
+_DAEMON_HEADERS = (("Cache-Control", "max-age=0"), ("Pragma", "no-cache"), ("Server", "pve-api-daemon/3.0"))
 
 _requests_log = logging.getLogger("pvesim.requests")
 _log = logging.getLogger("pvesim.serve")
@@ -106,7 +112,7 @@ class Face:
         else:
             response = await self._ask(_wire_request(scope, headers, body))
             await self._wait(response.delay)
-        await _send(send, scope, response)
+        await _send(send, scope, replace(response, headers=(*response.headers, *_daemon_headers(int(time.time())))))
         if self._log_requests:
             self._write_log(scope, response, time.monotonic() - started)
 
@@ -133,6 +139,12 @@ class Face:
         _requests_log.info(
             "%s %s -> %d %s (%.1f ms)", scope["method"], target, response.status, response.reason, seconds * 1000
         )
+
+
+@lru_cache(maxsize=1)
+def _daemon_headers(second: int) -> tuple[tuple[str, str], ...]:
+    date = formatdate(second, usegmt=True)
+    return (*_DAEMON_HEADERS, ("Date", date), ("Expires", date))
 
 
 def read_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pvesim.engine import Simulator
 from pvesim.serve import SimServer
 from pvesim.serve.http import read_headers
 from pvesim.wire import FORM_LIMIT, WireResponse
@@ -295,3 +296,16 @@ def test_no_bytes_bring_the_server_down(serve: Serve, engine: StandIn, data: byt
         server = engine.server = serve()  # type: ignore[attr-defined]
     raw(server, data)
     assert ask(server, "/api2/json/x").status == 200
+
+
+def test_answers_bear_the_daemons_headers() -> None:
+    with SimServer(Simulator(), tls=False) as server:
+        link = http.client.HTTPConnection(server.host, server.port, timeout=10)
+        link.request("GET", "/api2/json/access/domains")
+        answer = link.getresponse()
+        answer.read()
+        link.close()
+    assert answer.getheader("Server") == "pve-api-daemon/3.0"
+    assert answer.getheader("Pragma") == "no-cache"
+    assert answer.getheader("Cache-Control") == "max-age=0"
+    assert answer.getheader("Date", "").endswith("GMT")
