@@ -1,0 +1,98 @@
+"""The generated parts of README.md and docs/: `python docs/tables.py` writes them, a test fails when they drift.
+
+A generated part stands between `<!-- NAME: generated -->` and `<!-- /NAME -->`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from proxmox_mcp.settings import PREFIX, Settings
+from proxmox_mcp.tools import TOOLSETS
+from pvesim.areas import load
+from pvesim.contract import Contract
+from pvesim.indexes import index_of
+from pvesim.routing import modelled
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def tools() -> str:
+    """Every tool with its risk and what the model reads of it, by toolset."""
+    lines = []
+    for toolset in TOOLSETS:
+        lines += [
+            f"**{toolset.name}** ({toolset.purpose})",
+            "",
+            "| tool | risk | what it does |",
+            "| --- | --- | --- |",
+        ]
+        lines += [f"| `{tool.name}` | {tool.risk} | {_cell(tool.description)} |" for tool in toolset.declarations]
+        lines.append("")
+    return "\n".join(lines[:-1])
+
+
+def settings() -> str:
+    """Every setting by its environment variable."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        default = (
+            ""
+            if field.default is None
+            else f"`{str(field.default).lower() if isinstance(field.default, bool) else field.default}`"
+        )
+        rows.append(f"| `{PREFIX}{name.upper()}` | {default} | {_cell(field.description or '')} |")
+    return "\n".join(["| variable | default | meaning |", "| --- | --- | --- |", *sorted(rows)])
+
+
+def coverage() -> str:
+    """The methods of the API by path: modelled, an index, or passed through the gate and then refused with 501."""
+    load()
+    known, contract = set(modelled()), Contract.load()
+    rows, counts = [], {"modelled": 0, "index": 0, "501": 0}
+    for method in contract.methods:
+        state = "modelled" if (method.verb, method.path) in known else "index" if index_of(contract, method) else "501"
+        counts[state] += 1
+        rows.append(f"| {method.verb} | `{method.path}` | {state} |")
+    total = ", ".join(f"{number} {state}" for state, number in counts.items())
+    return "\n".join([f"{len(rows)} methods: {total}.", "", "| method | path | state |", "| --- | --- | --- |", *rows])
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+PARTS: dict[str, dict[str, Callable[[], str]]] = {
+    "README.md": {"tools": tools, "settings": settings},
+    "docs/coverage.md": {"coverage": coverage},
+}
+
+
+def render(file: str, text: str) -> str:
+    """The text of a file with its generated parts as they should be."""
+    for name, make in PARTS[file].items():
+        pattern = re.compile(rf"(<!-- {name}: generated -->\n).*?(\n<!-- /{name} -->)", re.DOTALL)
+        if not pattern.search(text):
+            raise ValueError(f"{file} has no place for the generated part '{name}'")
+        body = make()
+        text = pattern.sub(lambda match, body=body: f"{match[1]}\n{body}\n{match[2]}", text)
+    return text
+
+
+def drifted() -> Iterable[str]:
+    """The files whose generated parts are out of date."""
+    for file in PARTS:
+        text = (ROOT / file).read_text()
+        if render(file, text) != text:
+            yield file
+
+
+if __name__ == "__main__":
+    for file in PARTS:
+        place = ROOT / file
+        place.write_text(render(file, place.read_text()))
