@@ -8,8 +8,20 @@ from proxmox_mcp.tools.guests import guests
 from proxmox_mcp.tools.inventory import inventory
 from proxmox_mcp.tools.lifecycle import lifecycle
 from proxmox_mcp.tools.nodes import nodes
+from proxmox_mcp.tools.snapshots import snapshots
 from proxmox_mcp.tools.storage import storage
 from proxmox_mcp.tools.tasks import tasks
 
-TOOLSETS: tuple[Toolset, ...] = (inventory, nodes, storage, guests, lifecycle, tasks, cluster, firewall, backups)
+TOOLSETS: tuple[Toolset, ...] = (
+    inventory,
+    nodes,
+    storage,
+    guests,
+    lifecycle,
+    tasks,
+    cluster,
+    firewall,
+    backups,
+    snapshots,
+)
 """All of them, in the order in which a model reads about them."""
