@@ -94,7 +94,8 @@ def remove_volumes(world: World, guest: Guest, unreferenced: bool = False) -> No
             volume = None if disk.cdrom or disk.volid is None else _known(world, guest.node, disk.volid)
             if volume is not None and next(linked_clones(world, volume), None) is not None:
                 raise Failure(f"base volume '{volume.volid}' is still in use by linked cloned")
-    for config in (guest.config, *(snapshot.config for snapshot in guest.snapshots)):
+    pending = {key: value for key, value in guest.pending.items() if value is not None}
+    for config in (guest.config, pending, *(snapshot.config for snapshot in guest.snapshots)):
         for volid in volumes_in(guest.kind, config):
             if _known(world, guest.node, volid) is not None:
                 free_volume(world, guest.node, volid, guest.vmid)

@@ -20,7 +20,7 @@ from pvesim.guests.kinds import KINDS
 from pvesim.guests.locks import require_unlocked, start_locked
 from pvesim.guests.records import Guest, Kind
 from pvesim.guests.rules import check_lock, find_guest
-from pvesim.guests.volumes import in_use
+from pvesim.guests.volumes import in_use, with_new_name
 from pvesim.routing import Call
 from pvesim.storage.records import Volume
 from pvesim.storage.rules import find_storage
@@ -95,7 +95,7 @@ def _reassign(
     disk = _check_disk(world, source, target, key, target_key)
     volume = source_of(world, source.node, disk.volid or "")
     moved = _renamed(world, source.node, volume, target_vmid)
-    text = str(source.config[key]).replace(volume.volid, moved.volid)
+    text = with_new_name(source.config[key], {volume.volid: moved.volid})
     if re.fullmatch(r"unused\d+", target_key):
         text = moved.volid
     world.put(replace(source, config={name: value for name, value in source.config.items() if name != key}))

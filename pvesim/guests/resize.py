@@ -68,7 +68,7 @@ def _resize_drive(
 ) -> list[Step]:
     guest = found(world, task, "qemu", vmid)
     if digest and digest != digest_of(world, guest):
-        raise Failure(MODIFIED)
+        raise Failure("checksum mismatch (file change by other user?)")
     check_lock(guest, skip=skiplock)
     if not guest.config.get(key):
         raise Failure(f"disk '{key}' does not exist")

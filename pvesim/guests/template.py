@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from pvesim.core.errors import Failure
 from pvesim.core.tasks import Step, Task, effect
@@ -19,6 +18,7 @@ from pvesim.guests.locks import require_unlocked, start_locked
 from pvesim.guests.power import found
 from pvesim.guests.records import Guest, Kind
 from pvesim.guests.rules import check_lock, find_guest
+from pvesim.guests.volumes import with_new_name
 from pvesim.routing import Call
 from pvesim.storage.records import Volume
 from pvesim.storage.rules import find_storage
@@ -73,15 +73,17 @@ def _check(world: World, guest: Guest, disk: str | None) -> None:
 def _template(world: World, task: Task, kind: Kind, vmid: int, only: str | None) -> None:
     guest = found(world, task, kind, vmid)
     _check(world, guest, only)
-    config: dict[str, Any] = {**guest.config, "template": 1}
+    names: dict[str, str] = {}
     for disk in disks_of(kind, guest.config):
         if disk.cdrom or disk.unused or disk.volid is None or (only and disk.key != only):
             continue
         volume = volume_of(world, guest.node, disk.volid)
         if volume is None:
             raise Failure(f"volume '{disk.volid}' does not exist")
-        config[disk.key] = str(config[disk.key]).replace(disk.volid, _as_base(world, volume).volid, 1)
-    world.put(replace(guest, config=config))
+        names[disk.volid] = _as_base(world, volume).volid
+    config = {key: with_new_name(value, names) for key, value in guest.config.items()}
+    pending = {key: with_new_name(value, names) for key, value in guest.pending.items()}
+    world.put(replace(guest, config={**config, "template": 1}, pending=pending))
 
 
 def _as_base(world: World, volume: Volume) -> Volume:

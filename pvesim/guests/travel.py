@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,12 +12,12 @@ from pvesim.core.errors import Failure
 from pvesim.core.world import World
 from pvesim.guests.disks import Disk, disks_of
 from pvesim.guests.records import Guest
-from pvesim.guests.volumes import fill
+from pvesim.guests.volumes import fill, with_new_name
 from pvesim.nodes.records import Node
 from pvesim.storage.names import parse_name
 from pvesim.storage.records import Storage, Volume
 from pvesim.storage.rules import is_enabled
-from pvesim.storage.volumes import allocate, volume_of
+from pvesim.storage.volumes import allocate, linked_clones, volume_of
 
 _RAW_DEVICES = re.compile(r"hostpci\d+|usb\d+|serial\d+|parallel\d+")
 _HARMLESS = re.compile(r"socket|.*mapping=.*|(?:host=)?spice(?:,.*)?")
@@ -27,7 +27,7 @@ _HARMLESS = re.compile(r"socket|.*mapping=.*|(?:host=)?spice(?:,.*)?")
 class LocalVolume:
     """A volume that only its node has: under which option, where it is named, and the storage that it goes to."""
 
-    key: str
+    key: str  # empty for a saved memory state
     volume: Volume
     where: str
     storage: str
@@ -62,7 +62,7 @@ def local_volumes(
     """The volumes that have to be copied, and what speaks against it, as the task's log says it."""
     volumes: list[LocalVolume] = []
     problems: list[str] = []
-    for disk in disks_of(guest.kind, guest.config):
+    for disk in _disks(guest):
         if disk.volid is None:
             if disk.file.startswith("/") and guest.kind == "lxc":
                 problems.append(f"cannot migrate local bind mount point '{disk.key}'")
@@ -82,7 +82,22 @@ def local_volumes(
     return volumes, problems
 
 
+def _disks(guest: Guest) -> Iterator[Disk]:
+    """What the configuration, the pending changes and the snapshots name, each volume once; CDs only as they are now."""
+    seen: set[str] = set()
+    pending = {key: value for key, value in guest.pending.items() if value is not None}
+    for config in (guest.config, pending, *(snapshot.config for snapshot in guest.snapshots)):
+        states = [Disk("", str(config["vmstate"]), {}, 0)] if config.get("vmstate") else []
+        for disk in (*disks_of(guest.kind, config), *states):
+            stale = config is not guest.config and disk.cdrom and not disk.cloudinit
+            if not stale and (disk.volid is None or disk.volid not in seen):
+                seen.add(disk.volid or "")
+                yield disk
+
+
 def _where(guest: Guest, disk: Disk) -> str:
+    if not disk.key:
+        return "(in snapshot)"
     if disk.unused:
         return "(unused)"
     if guest.kind == "lxc":
@@ -102,8 +117,10 @@ def _problem(
         return f"storage '{goal}' does not exist"
     if not is_enabled(storage, target):
         return f"storage '{goal}' is not available on node '{target}'"
-    if live and not with_disks and not disk.unused and not disk.cloudinit:
+    if live and not with_disks and disk.key and not disk.unused and not disk.cloudinit:
         return "can't live migrate attached local disks without with-local-disks option"
+    if next(linked_clones(world, volume), None) is not None:
+        return f"base volume '{volume.volid}' is still in use by linked cloned"
     if volume.parent:
         return f"can't migrate '{volume.volid}' as it's a clone of '{volume.parent}'"
     return None
@@ -111,17 +128,16 @@ def _problem(
 
 def carry(world: World, guest: Guest, target: str, mapping: str | None) -> Guest:
     """The guest on the target node, its local volumes with it under names that are free there. Raises `Failure`."""
-    config: dict[str, Any] = dict(guest.config)
     renamed: dict[str, str] = {}
     volumes, problems = local_volumes(world, guest, target, mapping, live=False, with_disks=True)
     if problems:
         raise Failure(problems[0])
     for each in volumes:
         renamed[each.volume.volid] = _copy(world, each, guest, target)
-        config[each.key] = str(config[each.key]).replace(each.volume.volid, renamed[each.volume.volid], 1)
         world.remove(Volume, each.volume.key)
     snapshots = tuple(replace(snapshot, config=_renamed(snapshot.config, renamed)) for snapshot in guest.snapshots)
-    return replace(guest, node=target, config=config, snapshots=snapshots)
+    config, pending = _renamed(guest.config, renamed), _renamed(guest.pending, renamed)
+    return replace(guest, node=target, config=config, pending=pending, snapshots=snapshots)
 
 
 def _copy(world: World, local: LocalVolume, guest: Guest, target: str) -> str:
@@ -139,12 +155,7 @@ def _copy(world: World, local: LocalVolume, guest: Guest, target: str) -> str:
 
 
 def _renamed(config: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    changed = dict(config)
-    for key, value in config.items():
-        for old, new in names.items():
-            if isinstance(value, str) and value.startswith(old):
-                changed[key] = value.replace(old, new, 1)
-    return changed
+    return {key: with_new_name(value, names) for key, value in config.items()}
 
 
 # -- what may go where ---------------------------------------------------------------------------------------------

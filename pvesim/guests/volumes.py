@@ -5,7 +5,7 @@ Source: recorded exchanges `qemu-create/033-038`, `qemu-clone/004-021`, `lxc/002
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -49,6 +49,9 @@ def make_volume(
 ) -> Volume:
     """Allocate a volume and log it. Raises `Failure` as the storage refuses."""
     volume = allocate(world, storage, node, vmid, size, format, content, name=name, base=base)
+    if base is not None and find_storage(world, storage).type == "lvmthin":  # a thin snapshot stands on its own
+        volume = replace(volume, parent=None)
+        world.put(volume)
     log.extend(creation_log(world, volume, base))
     return volume
 
@@ -127,9 +130,13 @@ def _volume(world: World, node: str, volid: str | None) -> Volume | None:
 
 
 def in_use(guest: Guest, volid: str, *, besides: str | None = None, config: dict[str, Any] | None = None) -> bool:
-    """Whether the guest's configuration (without the option `besides`) or one of its snapshots names the volume."""
-    now = {key: value for key, value in (config or guest.config).items() if key != besides}
-    configs: Iterable[Any] = (now, *(snapshot.config for snapshot in guest.snapshots))
+    """Whether the guest's configuration, its pending changes (but for the option `besides`) or a snapshot name it.
+
+    `config` stands in for the guest's own, where it is about to change.
+    """
+    now = {key: value for key, value in (guest.config if config is None else config).items() if key != besides}
+    later = {key: value for key, value in guest.pending.items() if key != besides and value is not None}
+    configs: Iterable[Any] = (now, later, *(snapshot.config for snapshot in guest.snapshots))
     return any(volid in volumes_in(guest.kind, each) for each in configs)
 
 
@@ -159,6 +166,15 @@ def add_unused(kind: Kind, config: dict[str, Any], volid: str) -> str | None:
         number += 1
     config[f"unused{number}"] = volid
     return f"unused{number}"
+
+
+def with_new_name(value: Any, names: Mapping[str, str]) -> Any:
+    """An option's value in which the volume that it begins with has got another id; `names` maps old ids to new."""
+    volid, comma, options = str(value).partition(",")
+    name, equals, rest = volid.partition("=")
+    if equals and rest in names:  # written as `file=` or `volume=`
+        return f"{name}={names[rest]}{comma}{options}"
+    return f"{names[volid]}{comma}{options}" if volid in names else value
 
 
 def drop_readded(kind: Kind, config: dict[str, Any]) -> dict[str, Any]:

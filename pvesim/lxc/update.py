@@ -11,20 +11,19 @@ from pvesim.contract import split_list
 from pvesim.core.errors import Failure, ParameterErrors
 from pvesim.core.world import World
 from pvesim.guests.configfile import digest_of
-from pvesim.guests.disks import disks_of
 from pvesim.guests.locks import require_unlocked
 from pvesim.guests.options import UPDATE_ONLY, option_exists
 from pvesim.guests.records import Guest
 from pvesim.guests.rules import check_lock, find_guest
-from pvesim.guests.updates import check_protection, really_pending
-from pvesim.guests.volumes import add_unused, drop_readded, free_volume, in_use, owns
+from pvesim.guests.updates import check_protection, really_pending, release, take_back
+from pvesim.guests.volumes import drop_readded, free_volume, in_use
 from pvesim.lxc.create import requested_options
-from pvesim.lxc.mounts import check_access, is_mount, make_mounts, read_mount
+from pvesim.lxc.mounts import check_access, is_mount, make_mounts
 from pvesim.lxc.privileges import check_options
 from pvesim.routing import Call
 
 MODIFIED = "detected modified configuration - file changed by other user? Try again."
-_REQUIRED = ("memory", "rootfs")
+_REQUIRED = ("hostname", "memory", "rootfs")
 _AT_ONCE = {"cores", "cpulimit", "cpuunits", "description", "hookscript", "hostname", "lock", "memory", "onboot"}
 _AT_ONCE |= {"protection", "startup", "swap", "tags"}
 
@@ -63,19 +62,17 @@ def _names(text: str | None, what: str, options: Mapping[str, Any]) -> tuple[str
 def _apply(
     world: World, guest: Guest, options: Mapping[str, Any], delete: Sequence[str], revert: Sequence[str]
 ) -> None:
-    pending = {key: value for key, value in guest.pending.items() if key not in revert}
     for key in delete:
         _check_deletion(guest, key)
-        if key in guest.config:
-            pending[key] = None
-        else:
-            pending.pop(key, None)
     for key in options:
         if key == "unprivileged" and bool(options[key]) != bool(guest.config.get(key)):
             raise Failure(f"unable to modify read-only option: '{key}'")
         if is_mount(key):
             check_protection(guest, f"can't update CT {guest.vmid} drive '{key}'")
-    guest = replace(guest, pending={**pending, **options})
+    config, pending = take_back(world, guest, (*revert, *delete, *options))
+    deletions = {key: None for key in delete if key in config}
+    made = {**options, **make_mounts(world, guest.node, guest.vmid, options, [])}
+    guest = replace(guest, config=config, pending={**pending, **deletions, **made})
     for key in (*delete, *options):
         guest = _settle(world, guest, key)
     config = drop_readded("lxc", dict(guest.config))
@@ -101,26 +98,17 @@ def _takes_at_once(guest: Guest, key: str, value: Any) -> bool:
 
 
 def _settle(world: World, guest: Guest, key: str) -> Guest:
-    """The guest with one pending change made real, unless it runs and cannot take it. New volumes are made now."""
+    """The guest with one pending change made real, unless it runs and cannot take it."""
     if key not in guest.pending or (guest.running and not _takes_at_once(guest, key, guest.pending[key])):
         return guest
     value = guest.pending[key]
     config = dict(guest.config)
     before = config.pop(key, None)
-    if value is not None and is_mount(key):
-        value = make_mounts(world, guest.node, guest.vmid, {key: value}, [])[key]
     if value is not None:
         config[key] = value
     if before is not None and is_mount(key):
-        _release(world, guest, config, key, str(before))
+        release(world, guest, config, key, str(before))
     elif before is not None and key.startswith("unused") and not in_use(guest, str(before), config=config):
         free_volume(world, guest.node, str(before), guest.vmid)
     pending = {name: waiting for name, waiting in guest.pending.items() if name != key}
     return replace(guest, config=config, pending=pending)
-
-
-def _release(world: World, guest: Guest, config: dict[str, Any], key: str, text: str) -> None:
-    """A mount's volume loses its place: it becomes unused if it is the guest's own."""
-    disk = next(disks_of("lxc", {key: text}))
-    if read_mount(key, text).kind == "volume" and disk.volid and owns(guest.vmid, disk, world, guest.node):
-        add_unused("lxc", config, disk.volid)

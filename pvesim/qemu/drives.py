@@ -33,7 +33,8 @@ _NEW = re.compile(r"(?:(?:([^/:\s]+):)?)(\d+(?:\.\d+)?)")
 _CLOUDINIT = re.compile(r"(?:([^/:\s]+):)?cloudinit")
 _CLOUDINIT_FILE = re.compile(r"(?:.*/)?vm-\d+-cloudinit(?:\.\w+)?")
 _CLOUDINIT_SIZE = 4 * 1024**2
-_FIXED_SIZES = {"efidisk0": 540_672, "tpmstate0": 4 * 1024**2}
+_EFI_SIZES = {"2m": 131_072, "4m": 540_672}
+_TPM_SIZE = 4 * 1024**2
 _NO_MEDIUM = ("none", "cdrom")
 
 
@@ -174,12 +175,19 @@ def _make_disk(world: World, node: str, vmid: int, drive: Drive, storage: str, l
     if source and origin is None:
         raise Failure(f"could not find disk '{source}'")
     assert drive.new is not None
-    size = origin.size if origin else _FIXED_SIZES.get(drive.key) or int(drive.new[1] * GIB)
+    size = origin.size if origin else _fixed_size(drive) or int(drive.new[1] * GIB)
     format = drive.options.get("format") or default_format(find_storage(world, storage))
     volume = make_volume(world, node, vmid, storage, size, log, format=str(format))
     if origin is not None:
         fill(world, volume, origin.used or origin.size)
     return print_drive(drive, volume.volid, size)
+
+
+def _fixed_size(drive: Drive) -> int | None:
+    """The size of what holds firmware variables or a TPM's state, whatever was asked for."""
+    if drive.key == "efidisk0":
+        return _EFI_SIZES[str(drive.options.get("efitype", "2m"))]
+    return _TPM_SIZE if drive.key == "tpmstate0" else None
 
 
 # -- boot order ----------------------------------------------------------------------------------------------------

@@ -11,13 +11,12 @@ from pvesim.core.errors import Failure, ParameterErrors
 from pvesim.core.tasks import Step, Task, effect
 from pvesim.core.world import World
 from pvesim.guests.configfile import digest_of
-from pvesim.guests.disks import disks_of
 from pvesim.guests.locks import require_unlocked, start_locked
 from pvesim.guests.options import UPDATE_ONLY, option_exists
 from pvesim.guests.records import Guest
 from pvesim.guests.rules import check_lock, find_guest
-from pvesim.guests.updates import check_protection, really_pending
-from pvesim.guests.volumes import add_unused, drop_readded, free_volume, in_use, owns
+from pvesim.guests.updates import check_protection, really_pending, release, take_back
+from pvesim.guests.volumes import drop_readded, free_volume, in_use
 from pvesim.qemu.create import requested_options
 from pvesim.qemu.drives import boot_order, check_access, is_drive, make_drives, print_boot_order, read_drive
 from pvesim.qemu.hotplug import takes_at_once
@@ -155,8 +154,8 @@ def _check_drive_rights(call: Call, options: Mapping[str, Any], delete: Sequence
 
 def _apply(world: World, node: str, vmid: int, update: Update, log: list[str]) -> None:
     guest = find_guest(world, "qemu", node, vmid)
-    pending = {key: value for key, value in guest.pending.items() if key not in update.revert}
-    guest = replace(guest, pending=pending)
+    config, pending = take_back(world, guest, update.revert)
+    guest = replace(guest, config=config, pending=pending)
     world.put(guest)
     changed: list[str] = []
     for key in update.delete:
@@ -183,9 +182,7 @@ def _delete(world: World, guest: Guest, key: str, changed: list[str], log: list[
         return replace(guest, config=config)
     if is_drive(key):
         check_protection(guest, f"can't remove drive '{key}'")
-    waited = pending.pop(key, None)
-    if waited is not None and is_drive(key):
-        _release(world, guest, config, key, str(waited), force=False)
+    config, pending = take_back(world, guest, [key])
     if key in config:
         pending[key] = None
         changed.append(key)
@@ -203,8 +200,7 @@ def _devices(config: Mapping[str, Any], pending: Mapping[str, Any]) -> list[str]
 def _set(world: World, guest: Guest, key: str, value: Any, update: Update, changed: list[str], log: list[str]) -> Guest:
     config, pending = dict(guest.config), dict(guest.pending)
     if is_drive(key):
-        if pending.get(key) is not None:
-            _release(world, guest, config, key, str(pending[key]), force=False)
+        config, pending = take_back(world, guest, [key])
         asked = read_drive(key, str(value))
         value = make_drives(world, guest.node, guest.vmid, {key: value}, None, log)[key]
         devices = _devices(config, pending)
@@ -236,19 +232,6 @@ def _settle(world: World, guest: Guest, key: str, force: bool) -> Guest:
     if value is not None:
         config[key] = value
     if is_drive(key) and before is not None:
-        _release(world, guest, config, key, str(before), force=force)
+        release(world, guest, config, key, str(before), force=force)
     pending = {name: waiting for name, waiting in guest.pending.items() if name != key}
     return replace(guest, config=config, pending=pending)
-
-
-def _release(world: World, guest: Guest, config: dict[str, Any], key: str, text: str, *, force: bool) -> None:
-    """A drive's volume loses its place: it becomes unused, or goes away with `force` or if only cloud-init made it."""
-    disk = next(disks_of("qemu", {key: text}))
-    if disk.volid is None or not owns(guest.vmid, disk, world, guest.node):
-        return
-    elsewhere = in_use(guest, disk.volid, config=config)
-    if disk.cloudinit or force:
-        if not elsewhere:
-            free_volume(world, guest.node, disk.volid, guest.vmid)
-    elif not disk.cdrom:
-        add_unused("qemu", config, disk.volid)
