@@ -9,7 +9,7 @@ from pvesim.access.records import Token, User
 from pvesim.core.tasks import Task, Timer
 from pvesim.core.world import World
 from pvesim.guests.disks import volumes_in
-from pvesim.guests.records import Guest
+from pvesim.guests.records import FileLock, Guest
 from pvesim.ha.records import HaResource
 from pvesim.nodes.records import Node
 from pvesim.pools.records import Pool
@@ -114,9 +114,13 @@ def _loops(parents: dict[str, str | None], name: str) -> bool:
 
 
 def _locks(world: World, left_locked: Collection[int]) -> Iterator[str]:
-    held = {task.id for task in world.rows(Task).values() if task.running}
+    tasks = {task.upid: task for task in world.rows(Task).values() if task.running}
+    named = {task.id for task in tasks.values()}
+    held = {
+        lock.vmid for lock in world.rows(FileLock).values() if lock.holder in tasks
+    }  # a clone's task names its source
     for guest in world.rows(Guest).values():
-        if guest.lock and guest.vmid not in left_locked and str(guest.vmid) not in held:
+        if guest.lock and guest.vmid not in left_locked and str(guest.vmid) not in named and guest.vmid not in held:
             yield f"guest {guest.vmid} is locked ({guest.lock}) and no task runs on it"
 
 
@@ -150,7 +154,6 @@ def _tasks(world: World) -> Iterator[str]:
 def _members(world: World) -> Iterator[str]:
     homes = Counter(vmid for pool in world.rows(Pool).values() for vmid in pool.vmids)
     yield from (f"guest {vmid} is in {count} pools" for vmid, count in homes.items() if count > 1)
-    yield from (f"pool member {vmid} is no guest" for vmid in homes if vmid not in world.rows(Guest))
     for resource in world.rows(HaResource).values():
         if resource.vmid not in world.rows(Guest):
             yield f"HA manages {resource.sid}, which is no guest"

@@ -1,0 +1,122 @@
+"""What every part of the state machine uses: a cluster, a way to ask it, and the checks after each step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant
+
+from pvesim.core.errors import ApiError
+from pvesim.core.tasks import Task
+from pvesim.core.world import World
+from pvesim.engine import Simulator
+from pvesim.guests.records import FileLock, Guest
+from pvesim.nodes.records import Node
+from pvesim.storage.records import Storage
+from tests.pvesim.invariants import check_invariants, check_later
+from tests.pvesim.properties.worlds import CONTAINERS, STORAGES, VMS, cluster
+
+T = TypeVar("T")
+
+vmids = st.sampled_from([*VMS, *CONTAINERS])
+machines = st.sampled_from(VMS)
+containers = st.sampled_from(CONTAINERS)
+nodes = st.sampled_from(("pve1", "pve2", "pve3"))
+storages = st.sampled_from(STORAGES)
+flags = st.booleans()
+snapshots = st.sampled_from(("s1", "s2", "s3"))
+any_index = st.integers(0, 30)
+
+
+class Life(RuleBasedStateMachine):
+    """A cluster that is asked for anything in any order; after each step, what must always hold is looked at."""
+
+    sim: Simulator
+    user: str
+    before: World
+    left: list[tuple[World, World]]
+
+    @initialize(count=st.integers(2, 4))
+    def begin(self, count: int) -> None:
+        self._take(cluster(count))
+        self.user = "root@pam"
+        self.left = []  # worlds that a fork went away from, each with how it was then
+        self.torn: set[str] = set()  # volumes that were removed though a guest names them, which PVE allows
+
+    def _take(self, sim: Simulator) -> None:
+        self.sim = sim
+        self.before = sim.world.fork()
+
+    @property
+    def world(self) -> World:
+        return self.sim.world
+
+    # -- asking --------------------------------------------------------------------------------------------------------
+
+    def ask(self, verb: str, path: str, params: Mapping[str, Any] | None = None, /, **more: Any) -> Any:
+        """Ask; the answer, or None where it was refused. A refused request must have changed nothing."""
+        given = {name: value for name, value in {**(params or {}), **more}.items() if value is not None}
+        self.sim.clock.tick()
+        before = self.world.fork()
+        try:
+            return self.sim.request(verb, path, given, user=self.user)
+        except ApiError as refused:
+            error = refused
+        changes = before.diff(self.world)
+        assert not changes, f"{verb} {path} was refused ({error.message}) and changed {changes}"
+        return None
+
+    def guest(self, vmid: int) -> Guest | None:
+        return self.world.get(Guest, vmid)
+
+    def path(self, vmid: int, rest: str = "") -> str:
+        """The path of a guest where it is, or where it would be if it is not there."""
+        guest = self.guest(vmid)
+        kind = guest.kind if guest else "qemu" if vmid in VMS else "lxc"
+        return f"/nodes/{guest.node if guest else 'pve1'}/{kind}/{vmid}{rest}"
+
+    # -- what must hold ------------------------------------------------------------------------------------------------
+
+    @invariant()
+    def holds(self) -> None:
+        asleep = [guest.vmid for guest in self.world.rows(Guest).values() if guest.lock == "suspended"]
+        problems = [*check_invariants(self.world, left_locked=asleep), *check_later(self.before, self.world)]
+        problems = [problem for problem in problems if not self._is_allowed(problem)]
+        assert not problems, "; ".join(problems)
+        for lock in self.world.rows(FileLock).values():
+            assert self.world.rows(Task)[lock.holder].running, f"guest {lock.vmid} is held by no running task"
+        for world, then in self.left:
+            assert then.diff(world) == [], "a world changed after a fork had gone its own way"
+        self.before = self.world.fork()
+
+    def _is_allowed(self, problem: str) -> bool:
+        """A volume that was removed under its guest, and what lies on a storage that is defined no more."""
+        undefined = [name for name in STORAGES if self.world.get(Storage, name) is None]
+        names = [*self.torn, *(f"{name}:" for name in undefined)]
+        return any(f" {name}" in problem for name in names) and ("not there" in problem or "no storage" in problem)
+
+    def teardown(self) -> None:
+        """In the end everything comes to rest: no task goes on, and nobody holds a guest."""
+        for node in list(self.world.rows(Node).values()):
+            self.world.put(replace(node, online=True))
+        self.sim.clock.advance(3 * 3600)
+        self.holds()
+        running = [task.upid for task in self.world.rows(Task).values() if task.running]
+        locks = {guest.vmid: guest.lock for guest in self.world.rows(Guest).values() if guest.lock}
+        assert not running, f"these go on: {running}"
+        assert set(locks.values()) <= {"suspended"}, locks
+        assert not self.world.rows(FileLock), "a guest is still held"
+
+
+def picked(rows: Mapping[Any, T], index: int) -> T | None:
+    """One of the rows, or None where there are none."""
+    values = list(rows.values())
+    return values[index % len(values)] if values else None
+
+
+def given(choices: Mapping[str, tuple[Any, ...]]) -> st.SearchStrategy[dict[str, Any]]:
+    """Some of the parameters, each with one of its values."""
+    return st.fixed_dictionaries({}, optional={name: st.sampled_from(values) for name, values in choices.items()})

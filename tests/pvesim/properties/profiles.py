@@ -1,0 +1,21 @@
+"""How much the property tests try: a little in every run, much when `PVESIM_DEEP=1` is set."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+DEEP = os.environ.get("PVESIM_DEEP") == "1"
+
+
+def machine_settings() -> settings:
+    """For the state machine. What every run tries is always the same; the deep one is random."""
+    examples, steps = (500, 60) if DEEP else (80, 40)
+    return settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        derandomize=not DEEP,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+    )

@@ -1,0 +1,86 @@
+"""Copies of the world, and what everybody sees of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis.stateful import precondition, rule
+
+from pvesim.core.errors import ApiError
+from pvesim.engine import Simulator
+from pvesim.guests.records import Guest
+from pvesim.nodes.records import Node
+from pvesim.storage.records import Storage
+from pvesim.wire import to_json
+from tests.pvesim.properties.life import Life, vmids
+
+
+class WorldRules(Life):
+    @rule()
+    def fork(self) -> None:
+        """Go on with a fork; the world that it was taken of must stay as it is."""
+        self.left.append((self.world, self.world.fork()))
+        self._take(self.sim.fork())
+
+    @rule()
+    def checkpoint(self) -> None:
+        self.sim.checkpoint("then")
+        self.then, self.torn_then = self.world.fork(), set(self.torn)
+
+    @precondition(lambda self: "then" in self.sim.checkpoints)
+    @rule()
+    def restore(self) -> None:
+        self.sim.restore("then")
+        assert self.then.diff(self.world) == []
+        assert self.then.now == self.world.now
+        self.torn = set(self.torn_then)
+        self._take(self.sim)
+
+    @rule(vmid=vmids)
+    def look_everywhere(self, vmid: int) -> None:
+        """What is read does not change the world, and does not depend on what was read before."""
+        self.sim.clock.tick()
+        fresh = self.sim.fork()
+        fresh.world._cache.clear()
+        for path in [*self._listings(), *(self.path(vmid, rest) for rest in _OF_GUESTS)]:
+            before = self.world.fork()
+            seen = _answer(self.sim, path)
+            assert _without_counters(before.diff(self.world)) == [] or self.sim.world.now > before.now, path
+            assert seen == _answer(fresh, path), f"GET {path} depends on what was asked before"
+
+    def _listings(self) -> list[str]:
+        paths = [f"/cluster/{rest}" for rest in ("resources", "status", "tasks", "nextid", "firewall/rules")]
+        paths += ["/cluster/ha/status/current", "/cluster/ha/resources", "/nodes", "/pools", "/storage", "/access/acl"]
+        for node in self.world.rows(Node):
+            paths += [f"/nodes/{node}{rest}" for rest in ("/qemu", "/lxc", "/storage", "/status", "/tasks")]
+            paths += [f"/nodes/{node}/storage/{storage}/content" for storage in self.world.rows(Storage)]
+        return paths
+
+    @rule(vmid=vmids)
+    def listings_agree(self, vmid: int) -> None:
+        """A guest stands in its node's list exactly if it is there, with the status that its own page shows."""
+        kind = "qemu" if vmid < 200 else "lxc"
+        for node in [name for name, record in self.world.rows(Node).items() if record.online]:
+            rows = {row["vmid"]: row for row in self.sim.request("GET", f"/nodes/{node}/{kind}")}
+            guest = self.world.get(Guest, vmid)
+            here = guest is not None and guest.node == node
+            assert (vmid in rows) == here, f"{vmid} on {node}"
+            if here:
+                shown = self.sim.request("GET", self.path(vmid, "/status/current"))
+                assert (shown["status"], shown["name"]) == (rows[vmid]["status"], rows[vmid]["name"])
+
+
+_OF_GUESTS = ("/config", "/pending", "/status/current", "/snapshot", "/firewall/rules", "/feature?feature=snapshot")
+
+
+def _answer(sim: Simulator, path: str) -> Any:
+    where, _, query = path.partition("?")
+    params = dict([query.split("=")]) if query else {}
+    try:
+        return to_json(sim.request("GET", where, params))
+    except ApiError as error:
+        return (error.status, error.message)
+
+
+def _without_counters(changes: list[Any]) -> list[Any]:
+    return [change for change in changes if change.table != "Counter"]
