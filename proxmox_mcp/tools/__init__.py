@@ -3,6 +3,7 @@
 from proxmox_mcp.tooling import Toolset
 from proxmox_mcp.tools.backups import backups
 from proxmox_mcp.tools.cluster import cluster
+from proxmox_mcp.tools.config import config
 from proxmox_mcp.tools.firewall import firewall
 from proxmox_mcp.tools.guests import guests
 from proxmox_mcp.tools.inventory import inventory
@@ -23,5 +24,6 @@ TOOLSETS: tuple[Toolset, ...] = (
     firewall,
     backups,
     snapshots,
+    config,
 )
 """All of them, in the order in which a model reads about them."""

@@ -152,10 +152,13 @@ def _known(record: dict[str, Any], node: str, detail: Detail) -> dict[str, Any]:
 def readable_config(config: dict[str, Any], detail: Detail) -> dict[str, Any]:
     """A configuration, its keys in order and without secrets; concise leaves out what machines made for machines."""
     drop = _MACHINE_MADE if detail == "concise" else frozenset()
-    return {key: _without_secrets(key, config[key]) for key in sorted(config) if key not in drop}
+    return {key: hidden_secrets(key, config[key]) for key in sorted(config) if key not in drop}
 
 
-def _without_secrets(key: str, value: Any) -> Any:
+def hidden_secrets(key: str, value: Any) -> Any:
+    """The value of an option, without the secrets in it; None stays None."""
+    if value is None:
+        return None
     if _SECRET_KEY.search(key):
         return HIDDEN
     if not isinstance(value, str):
