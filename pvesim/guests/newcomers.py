@@ -55,9 +55,10 @@ def check_node(world: World, node: str) -> None:
 
 
 def add_to_pool(world: World, pool: str | None, vmid: int) -> None:
-    """Make a guest a member of a pool, if there is one."""
+    """Make a guest a member of a pool, if there is one; its id may have been in another one already."""
     record = world.get(Pool, pool) if pool else None
     if record is not None and vmid not in record.vmids:
+        leave_pools(world, vmid)
         world.put(replace(record, vmids=(*record.vmids, vmid)))
 
 

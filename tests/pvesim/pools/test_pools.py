@@ -49,6 +49,13 @@ def test_members_are_moved_and_removed(simulator: Simulator) -> None:
     assert simulator.request("GET", "/pools/p1") == {"poolid": "p1", "comment": "new", "members": []}
 
 
+def test_a_guest_made_in_a_pool_is_in_no_other(simulator: Simulator) -> None:
+    simulator.request("POST", "/nodes/pve1/qemu", {"vmid": 999, "pool": "p2"})
+    simulator.clock.advance(10)
+    assert members(simulator, "p1") == ["qemu/100", "storage/pve1/local"]
+    assert "qemu/999" in members(simulator, "p2")
+
+
 def test_nested_pools_are_named_by_parameter(simulator: Simulator) -> None:
     simulator.request("POST", "/pools", {"poolid": "p1/sub"})
     assert simulator.request("GET", "/pools", {"poolid": "p1/sub"}) == [{"poolid": "p1/sub", "members": []}]

@@ -14,6 +14,7 @@ CONTAINERS = range(200, 205)
 STORAGES = ("local", "thin", "thick", "tank", "share")
 TEMPLATE = "local:vztmpl/debian-13-standard_13.1-2_amd64.tar.zst"
 ISO = "local:iso/tiny.iso"
+TOKEN = "5e7a1c3e-0000-4000-8000-00000000c0de"  # the secret of root@pam!auto
 USERS = ("root@pam", "root@pam", "root@pam", "op@pve", "op@pve!ci", "root@pam!auto")
 
 
@@ -39,7 +40,7 @@ def _world(nodes: int) -> World:
         ],
         "ha": {"resources": {"vm:101": {"state": "stopped"}}},
     }
-    scenario["users"]["root@pam"] = {"tokens": {"auto": {"privsep": True}}}
+    scenario["users"]["root@pam"] = {"tokens": {"auto": {"privsep": True, "secret": TOKEN}}}
     return build_world(scenario)
 
 
