@@ -19,7 +19,7 @@ from typing import Any
 import anyio
 from mcp import Client, StdioServerParameters
 from mcp.shared.exceptions import MCPError
-from mcp.types import CallToolResult, TextContent
+from mcp.types import CallToolResult, ElicitResult, TextContent
 from rich.console import Console
 from rich.text import Text
 
@@ -147,7 +147,14 @@ def _server(access: str) -> StdioServerParameters:
 
 
 async def _connect(stack: AsyncExitStack, console: Console, access: str) -> Session:
-    client = await stack.enter_async_context(Client(_server(access)))
+    async def approve(context: Any, params: Any) -> ElicitResult:
+        """The person at the client reads what is about to be done, and agrees."""
+        first, *facts = str(params.message).splitlines()
+        console.print(Text("\n".join([f"  ? {first}", *(f"    {fact}" for fact in facts)]), style="magenta"))
+        console.print(Text("  The person at the client: approved", style="magenta"))
+        return ElicitResult(action="accept", content={"approve": True})
+
+    client = await stack.enter_async_context(Client(_server(access), elicitation_callback=approve))
     tools = (await client.list_tools()).tools
     told = f"$ proxmox-mcp serve --simulate {SCENARIO} --access {access}   ({len(tools)} tools)"
     console.print()

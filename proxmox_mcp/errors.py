@@ -23,6 +23,12 @@
     │   ├── ChangedMeanwhile        the digest is out of date
     │   ├── NotImplementedByPve     501
     │   └── PveFailed               any other error status
+    ├── Refused                     this server does not do it; nothing was asked of PVE that changes anything
+    │   ├── NotAllowed              the access level or the operator's policy forbids the call
+    │   ├── NotApproved             a person must approve the call first, or has declined it
+    │   ├── ChangedSincePreview     the guest is no longer in the state that was approved
+    │   ├── LimitReached            the policy's limit of guests per hour or of simultaneous tasks
+    │   └── AuditUnwritable         the call could not be recorded, and writes that leave no trace are not made
     ├── WrongNode                   the guest lives on another node than the one named
     ├── WrongKind                   a VM where a container was meant, or the other way round
     ├── WrongState                  an action that makes no sense in the guest's present state
@@ -185,6 +191,30 @@ class NotImplementedByPve(RequestRefused):
 
 class PveFailed(RequestRefused):
     """Any other error status; the text is PVE's own."""
+
+
+class Refused(ProxmoxError):
+    """This server does not do it; PVE was not asked to change anything."""
+
+
+class NotAllowed(Refused):
+    """The access level or the operator's policy forbids the call; no approval can change that."""
+
+
+class NotApproved(Refused):
+    """A person must approve the call first, or has declined it."""
+
+
+class ChangedSincePreview(Refused):
+    """The guest is no longer in the state that was approved."""
+
+
+class LimitReached(Refused):
+    """A limit of the policy: guests per hour, or simultaneous tasks."""
+
+
+class AuditUnwritable(Refused):
+    """The call could not be recorded, and writes that leave no trace are not made."""
 
 
 class WrongNode(ProxmoxError):

@@ -202,3 +202,19 @@ def _bad_cursor(cursor: str) -> InvalidArgument:
     return InvalidArgument(
         f"cursor {cursor!r} is not one of this list.", "Give next_cursor of the page before, or none."
     )
+
+
+class Preview(Result):
+    """What a call is about to do, for the person who decides whether it may.
+
+    Made by the `preview` of a declaration; `safety.preview` has what previews of guests share.
+    """
+
+    summary: str
+    """One sentence: what is done to what, and what is lost by it."""
+    target: str
+    """What it is done to, such as `VM 100 (web) on pve1`."""
+    facts: list[str] = []
+    """One line each: state, disks and their sizes, snapshots, the newest backup, high availability, dependents."""
+    fingerprint: str = ""
+    """Of the state that the facts tell; another one at the moment of doing voids the approval."""

@@ -20,10 +20,11 @@ from proxmox_mcp import __version__
 from proxmox_mcp.errors import ProxmoxError, UnknownGuest
 from proxmox_mcp.locate import Guests
 from proxmox_mcp.pve import Pve
+from proxmox_mcp.safety.gate import Gate
 from proxmox_mcp.safety.redact import RedactingFilter, redactor
 from proxmox_mcp.settings import Settings
 from proxmox_mcp.tasks import Tasks
-from proxmox_mcp.tooling import Call, Declaration, allowed, argument_errors, build_tool
+from proxmox_mcp.tooling import Call, Declaration, allowed, argument_errors, build_tool, rendered
 from proxmox_mcp.tools import TOOLSETS
 
 logger = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class ProxmoxServer(MCPServer[None]):
         self.pve = pve
         self._guests = Guests(pve)
         self._tasks = Tasks(pve)
+        self._gate = Gate(settings)
         self.declarations: dict[str, Declaration] = {
             declaration.name: declaration for declaration in allowed(TOOLSETS, settings.access)
         }
@@ -67,7 +69,7 @@ class ProxmoxServer(MCPServer[None]):
             title="Proxmox VE",
             version=__version__,
             instructions=instructions(settings),
-            tools=[build_tool(declaration, self._call) for declaration in self.declarations.values()],
+            tools=[build_tool(declaration, self._carry_out) for declaration in self.declarations.values()],
             lifespan=_lifespan,
             log_level=settings.log_level,
             # The list is fixed when the server starts, so a client may keep it.
@@ -81,6 +83,12 @@ class ProxmoxServer(MCPServer[None]):
             await ctx.report_progress(progress, total, redactor.text(text))
 
         return Call(self.pve, self._guests, self._tasks, self.proxmox, report)
+
+    async def _carry_out(
+        self, declaration: Declaration, ctx: Context[Any, Any], given: dict[str, Any]
+    ) -> CallToolResult | InputRequiredResult:
+        result = await self._gate.carry_out(declaration, self._call(ctx), given, ctx)
+        return result if isinstance(result, InputRequiredResult) else rendered(result)
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[None, Any] | None = None

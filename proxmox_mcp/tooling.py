@@ -11,11 +11,20 @@
 A tool is a plain coroutine function. Its first parameter is the `Call`; the model sees the others, and the docstring.
 It returns a `Result` and raises a `ProxmoxError` for what it foresees. So a test, or a rehearsal on a copy of the
 cluster, calls it with a `Call` of its own.
+
+What may be lost or interrupted is done with a person's approval only. That is no tool's business: `safety.gate` stands
+before every call. A declaration tells it what it must know:
+
+    async def preview_delete_vm(call: Call, vmid: int, node: str | None = None) -> Preview:
+        guest = await call.guests.find(vmid, node, "qemu", check=True)
+        return await preview_of(call, guest, "Delete it, its disks and its snapshots.")
+
+    @lifecycle.tool(risk=Risk.DESTROY, title="Delete a VM", preview=preview_delete_vm)
 """
 
 import difflib
 import inspect
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
@@ -24,14 +33,14 @@ from typing import Annotated, Any, TypeVar
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
-from mcp.types import CallToolResult, TextContent, ToolAnnotations
+from mcp.types import CallToolResult, InputRequiredResult, TextContent, ToolAnnotations
 from pydantic import ConfigDict, Field, ValidationError, create_model
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
 from proxmox_mcp.locate import Guests
 from proxmox_mcp.pve import Pve
-from proxmox_mcp.results import Result
+from proxmox_mcp.results import Preview, Result
 from proxmox_mcp.settings import Access, Settings
 from proxmox_mcp.tasks import Report, Tasks
 
@@ -79,6 +88,7 @@ class Call:
         tasks: follows tasks.
         settings: the server's.
         report: tells the client how far the call is; may be called always.
+        preview: what was approved, for a call that needed approval; read again just before the call.
     """
 
     pve: Pve
@@ -86,9 +96,14 @@ class Call:
     tasks: Tasks
     settings: Settings
     report: Report = _report_nothing
+    preview: Preview | None = None
 
 
+Arguments = Mapping[str, Any]
+"""The checked arguments of a call by name, defaults among them."""
 ToolFunction = Callable[..., Awaitable[Result]]
+PreviewFunction = Callable[..., Awaitable[Preview]]
+"""Takes the `Call` and those of the tool's own arguments that it names; may refuse what makes no sense, as a tool."""
 F = TypeVar("F", bound=ToolFunction)
 
 
@@ -102,6 +117,10 @@ class Declaration:
     title: str
     destructive: bool
     idempotent: bool
+    least: Risk
+    preview: PreviewFunction | None = None
+    interrupts: Callable[[Arguments], bool] | None = None
+    risk_of: Callable[[Arguments], Risk] | None = None
 
     @property
     def name(self) -> str:
@@ -131,18 +150,33 @@ class Toolset:
 
     name: str
     purpose: str
+    default: bool = True
+    """Its tools exist without being asked for; others by `--toolsets`."""
     declarations: list[Declaration] = field(default_factory=list)
 
     def tool(
-        self, *, risk: Risk, title: str, destructive: bool | None = None, idempotent: bool | None = None
+        self,
+        *,
+        risk: Risk,
+        title: str,
+        destructive: bool | None = None,
+        idempotent: bool | None = None,
+        least: Risk | None = None,
+        preview: PreviewFunction | None = None,
+        interrupts: Callable[[Arguments], bool] | None = None,
+        risk_of: Callable[[Arguments], Risk] | None = None,
     ) -> Callable[[F], F]:
         """Declare a tool; the function stays what it is.
 
         Args:
-            risk: decides on which access levels the tool exists.
+            risk: the highest that a call of it may have; with `DESTROY`, a call needs approval.
             title: a few words for people.
             destructive: something may be lost; by default what the risk says.
             idempotent: a second call changes nothing more; by default so for reads alone.
+            least: the lowest risk that a call of it may have: decides on which access levels the tool exists.
+            preview: what a call would do, for the person who approves; without one, the guest it names is described.
+            interrupts: whether a call with these arguments interrupts a guest that runs, which needs approval too.
+            risk_of: the risk of a call with these arguments, where that differs; never above `risk`.
         """
 
         def declare(function: F) -> F:
@@ -154,6 +188,10 @@ class Toolset:
                     title=title,
                     destructive=risk is Risk.DESTROY if destructive is None else destructive,
                     idempotent=risk is Risk.READ if idempotent is None else idempotent,
+                    least=least or risk,
+                    preview=preview,
+                    interrupts=interrupts,
+                    risk_of=risk_of,
                 )
             )
             return function
@@ -163,18 +201,22 @@ class Toolset:
 
 def allowed(toolsets: Iterable[Toolset], access: Access) -> list[Declaration]:
     """The tools that exist on an access level, in the order of their declaration."""
-    return [tool for toolset in toolsets for tool in toolset.declarations if tool.risk in ALLOWED[access]]
+    return [tool for toolset in toolsets for tool in toolset.declarations if tool.least in ALLOWED[access]]
 
 
-MakeCall = Callable[[Context[Any, Any]], Call]
+CarryOut = Callable[[Declaration, Context[Any, Any], dict[str, Any]], Awaitable[CallToolResult | InputRequiredResult]]
+"""Carries a call out: the declaration, the SDK's context, the checked arguments."""
+
+Confirm = Annotated[str, Field(max_length=64, description="What the refusal of this very call told to confirm with")]
 
 
-def build_tool(declaration: Declaration, make_call: MakeCall) -> Tool:
+def build_tool(declaration: Declaration, carry_out: CarryOut, *, confirm: bool = False) -> Tool:
     """The SDK's tool for a declaration: strict arguments, slim schemas, structured result and compact text.
 
     Args:
         declaration: the tool.
-        make_call: makes what a call works with from the SDK's context.
+        carry_out: carries a call out.
+        confirm: a tool that changes something takes `confirm`, too, by which a model approves its own calls.
     """
     signature = inspect.signature(declaration.function, eval_str=True)
     output = signature.return_annotation
@@ -182,13 +224,12 @@ def build_tool(declaration: Declaration, make_call: MakeCall) -> Tool:
         parameter.name: (parameter.annotation, ... if parameter.default is parameter.empty else parameter.default)
         for parameter in list(signature.parameters.values())[1:]
     }
+    if confirm and declaration.risk is not Risk.READ:
+        fields["confirm"] = (Confirm | None, None)
     arguments = create_model(f"{declaration.name}_arguments", __base__=_StrictArguments, **fields)
 
-    async def run(ctx: Context[Any, Any], **given: Any) -> CallToolResult:
-        result = await declaration.function(make_call(ctx), **given)
-        return CallToolResult(
-            content=[TextContent(type="text", text=result.text())], structured_content=result.structured()
-        )
+    async def run(ctx: Context[Any, Any], **given: Any) -> CallToolResult | InputRequiredResult:
+        return await carry_out(declaration, ctx, given)
 
     return Tool(
         fn=run,
@@ -200,6 +241,13 @@ def build_tool(declaration: Declaration, make_call: MakeCall) -> Tool:
         is_async=True,
         context_kwarg="ctx",
         annotations=declaration.annotations,
+    )
+
+
+def rendered(result: Result) -> CallToolResult:
+    """A result as a client gets it: compact text and structured content."""
+    return CallToolResult(
+        content=[TextContent(type="text", text=result.text())], structured_content=result.structured()
     )
 
 

@@ -6,8 +6,10 @@ from pydantic import Field
 
 from proxmox_mcp.errors import InvalidArgument, ProxmoxError, WrongState
 from proxmox_mcp.locate import Guest, Kind
+from proxmox_mcp.results import Preview
+from proxmox_mcp.safety.preview import preview_of
 from proxmox_mcp.tasks import TaskResult, parse_upid
-from proxmox_mcp.tooling import Call, NodeName, Risk, Toolset, Vmid, WaitSeconds
+from proxmox_mcp.tooling import Arguments, Call, NodeName, Risk, Toolset, Vmid, WaitSeconds
 from proxmox_mcp.tools.guests import read_status
 
 lifecycle = Toolset("lifecycle", "Start and stop guests")
@@ -31,7 +33,62 @@ Force = Annotated[
 ]
 
 
-@lifecycle.tool(risk=Risk.OPERATE, title="Start or stop a VM", destructive=True)
+# What ends, or holds up, what a guest is doing. A resume or a start interrupts nothing.
+_INTERRUPTING: dict[str, str] = {
+    "stop": "Pull the plug: what the guest has not saved is lost.",
+    "reset": "Press reset: what the guest has not saved is lost.",
+    "shutdown": "Shut it down; it answers no one until it is started again.",
+    "reboot": "Restart it; it answers no one meanwhile.",
+    "suspend": "Pause it; it answers no one until it is resumed.",
+}
+
+
+def _interrupts(arguments: Arguments) -> bool:
+    return arguments["action"] in _INTERRUPTING
+
+
+async def _preview(
+    call: Call,
+    kind: Kind,
+    vmid: int,
+    action: VmAction,
+    node: str | None,
+    timeout_seconds: int | None,
+    force: bool,
+) -> Preview:
+    _parameters(action, timeout_seconds, force)
+    guest = await call.guests.find(vmid, node, kind, check=True)
+    if refusal := _refusal(kind, vmid, action, await read_status(call, guest), force):
+        raise refusal
+    forced = " When it takes too long, its plug is pulled." if action == "shutdown" and force else ""
+    return await preview_of(call, guest, _INTERRUPTING.get(action, f"{action.capitalize()} it.") + forced)
+
+
+async def _preview_vm(
+    call: Call,
+    vmid: int,
+    action: VmAction,
+    node: str | None = None,
+    timeout_seconds: int | None = None,
+    force: bool = False,
+) -> Preview:
+    return await _preview(call, "qemu", vmid, action, node, timeout_seconds, force)
+
+
+async def _preview_container(
+    call: Call,
+    vmid: int,
+    action: ContainerAction,
+    node: str | None = None,
+    timeout_seconds: int | None = None,
+    force: bool = False,
+) -> Preview:
+    return await _preview(call, "lxc", vmid, action, node, timeout_seconds, force)
+
+
+@lifecycle.tool(
+    risk=Risk.OPERATE, title="Start or stop a VM", destructive=True, preview=_preview_vm, interrupts=_interrupts
+)
 async def manage_vm(
     call: Call,
     vmid: Vmid,
@@ -45,7 +102,13 @@ async def manage_vm(
     return await _act(call, "qemu", vmid, action, node, wait_seconds, timeout_seconds, force)
 
 
-@lifecycle.tool(risk=Risk.OPERATE, title="Start or stop a container", destructive=True)
+@lifecycle.tool(
+    risk=Risk.OPERATE,
+    title="Start or stop a container",
+    destructive=True,
+    preview=_preview_container,
+    interrupts=_interrupts,
+)
 async def manage_lxc_container(
     call: Call,
     vmid: Vmid,

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import anyio.to_thread
 from mcp import Client
-from mcp.types import CallToolResult, TextContent
+from mcp.types import CallToolResult, ElicitResult, TextContent
 from proxmoxer import ProxmoxAPI, ResourceException
 
 from proxmox_mcp.server import build_server
@@ -84,9 +84,14 @@ class _Session:
         if (user, access) not in self._clients:
             settings = self._target.settings(user, access)
             server = build_server(settings, self._target.pve(settings, user))
-            client = Client(server, mode=self._era)
+            client = Client(server, mode=self._era, elicitation_callback=_approve)
             self._clients[user, access] = await self._stack.enter_async_context(client)
         return await self._clients[user, access].call_tool(step.call.tool, arguments)
+
+
+async def _approve(context: Any, params: Any) -> ElicitResult:
+    """The person at the client, who approves of everything: what a contract shows is what happens then."""
+    return ElicitResult(action="accept", content={"approve": True})
 
 
 async def _run_step(step: ContractStepModel, session: _Session, answers: dict[str, Any]) -> list[str]:

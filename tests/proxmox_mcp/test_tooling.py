@@ -43,7 +43,7 @@ async def delete(call: Call) -> Answer:
     return Answer(title="deleted")
 
 
-def unused(ctx: Any) -> Call:
+async def unused(declaration: Any, ctx: Any, given: Any) -> Any:
     raise AssertionError("not called")
 
 

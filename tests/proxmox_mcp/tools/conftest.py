@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pytest
 from mcp import Client
-from mcp.types import CallToolResult, TextContent
+from mcp.types import CallToolResult, ElicitResult, TextContent
 
 from proxmox_mcp.pve import Pve
 from proxmox_mcp.server import build_server
@@ -39,6 +39,11 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxmox_mcp.tasks._FIRST_PAUSE", 0.0)
 
 
+async def approve(context: Any, params: Any) -> ElicitResult:
+    """The person at the client, who approves of everything."""
+    return ElicitResult(action="accept", content={"approve": True})
+
+
 @pytest.fixture
 def ask(simulator: Simulator) -> Ask:
     """Call a tool: `await ask("get_vms", status="running")`; `_user`, `_access` and `_era` say as whom and how."""
@@ -50,13 +55,14 @@ def ask(simulator: Simulator) -> Ask:
         _access: Access = "admin",
         _era: Era = "auto",
         _progress: Any = None,
+        _approves: bool = True,
         **arguments: Any,
     ) -> CallToolResult:
         settings = Settings(
             host="pvesim.invalid", user="root@pam", token_name="t", token_value="unused", access=_access, retries=0
         )
         server = build_server(settings, Pve(settings, connect=lambda: simulator.connect(_user)))
-        async with Client(server, mode=_era) as client:
+        async with Client(server, mode=_era, elicitation_callback=approve if _approves else None) as client:
             return await client.call_tool(tool, arguments, progress_callback=_progress)
 
     return ask
