@@ -6,6 +6,7 @@ from importlib import import_module
 
 _ROUTES = (
     "pvesim.access.routes",
+    "pvesim.backup.routes",
     "pvesim.cluster.routes",
     "pvesim.firewall.routes",
     "pvesim.guests.life_routes",
@@ -25,6 +26,7 @@ _ROUTES = (
 )
 # What tasks do: their steps name effects, which may be all that a task kept in a world still refers to.
 _EFFECTS = (
+    "pvesim.backup.run",
     "pvesim.guests.pending",
     "pvesim.guests.power",
     "pvesim.lxc.power",

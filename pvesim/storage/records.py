@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from pvesim.firewall.records import Firewall
+from pvesim.guests.records import Behaviour
+
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 GIB = 1024**3
 
@@ -56,11 +59,23 @@ class Space:
 
 
 @dataclass(frozen=True, slots=True)
+class BackupContents:
+    """What a backup holds beside the configuration.
+
+    `disk_use` are the bytes in use of each drive or mount point, `behaviour` is the software that was on them.
+    """
+
+    disk_use: Mapping[str, int]
+    behaviour: Behaviour = field(default_factory=Behaviour)
+    firewall: Firewall | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Volume:
     """One volume. `name` is what follows the colon in its id, such as `100/vm-100-disk-0.raw` or `iso/tiny.iso`.
 
     `content` is its content type, `vmid` its owner (None for ISOs and templates), `parent` the base it is linked to.
-    A backup carries its guest's configuration in `guest_config`.
+    A backup carries its guest's configuration in `guest_config`, and what else it holds in `contents` if that is known.
     """
 
     storage: str
@@ -77,6 +92,7 @@ class Volume:
     protected: bool = False
     subtype: str | None = None
     guest_config: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    contents: BackupContents | None = None
 
     @property
     def key(self) -> tuple[str, str, str]:
