@@ -21,6 +21,11 @@ _ROUTES = (
     "pvesim.qemu.agent_routes",
     "pvesim.qemu.life_routes",
     "pvesim.qemu.routes",
+    "pvesim.sdn.fabric_routes",
+    "pvesim.sdn.firewall_routes",
+    "pvesim.sdn.local_routes",
+    "pvesim.sdn.routes",
+    "pvesim.sdn.subnet_routes",
     "pvesim.statistics_routes",
     "pvesim.storage.routes",
 )
@@ -35,6 +40,8 @@ _EFFECTS = (
     "pvesim.nodes.rules",
     "pvesim.nodes.services",
     "pvesim.qemu.power",
+    "pvesim.sdn.apply",
+    "pvesim.sdn.running",
     "pvesim.storage.removal",
     "pvesim.storage.transfer",
 )

@@ -22,13 +22,15 @@ from pvesim.ha.records import HaResource
 from pvesim.metrics import node_figures, round_of, sampled_figures
 from pvesim.nodes.records import Node
 from pvesim.pools.records import Pool
+from pvesim.sdn.local import LOCAL_ZONE, zone_status, zones_on
+from pvesim.sdn.records import SdnState
+from pvesim.sdn.running import state_of
 from pvesim.storage.records import Space, Storage, Volume
 from pvesim.storage.rules import root_space, space_of
 
 Row = dict[str, Any]
-_SHOWN = (Guest, Node, Storage, Space, Volume, Pool, HaResource, Cluster)
+_SHOWN = (Guest, Node, Storage, Space, Volume, Pool, HaResource, Cluster, SdnState)
 _RIGHTS = (AclEntry, Group, Role, Token, User)
-_LOCAL_ZONE = "localnetwork"  # what PVE calls the bridges of a node that are no SDN's
 
 
 def list_resources(world: World, identity: Identity, type: str | None) -> orjson.Fragment:
@@ -192,15 +194,22 @@ def _storage_rows(world: World, identity: Identity) -> Iterator[Row]:
 
 
 def _network_rows(world: World, identity: Identity) -> Iterator[Row]:
-    if not has_privileges(world, identity, f"/sdn/zones/{_LOCAL_ZONE}", ("SDN.Audit", "SDN.Use"), any_of=True):
-        return
-    for name, node in world.rows(Node).items():
-        if node.online:
-            yield {
-                "id": f"network/{name}/zone/{_LOCAL_ZONE}",
-                "type": "network",
-                "network": _LOCAL_ZONE,
-                "network-type": "zone",
-                "node": name,
-                "status": "ok",
-            }
+    """The zones and fabrics on each node that answers, of which `localnetwork` stands for the node's own bridges."""
+    if has_privileges(world, identity, f"/sdn/zones/{LOCAL_ZONE}", ("SDN.Audit", "SDN.Use"), any_of=True):
+        for name, node in world.rows(Node).items():
+            if node.online:
+                yield _network_row(name, "zone", LOCAL_ZONE, "ok")
+    zones, fabrics = (state_of(world).running.get(kind, {}) for kind in ("zones", "fabrics"))
+    for name in [name for name, node in world.rows(Node).items() if node.online] if zones or fabrics else ():
+        status = zone_status(world, name)
+        for zone in zones_on(world, name):
+            if has_privileges(world, identity, f"/sdn/zones/{zone}", ("SDN.Audit",)):
+                yield {**_network_row(name, "zone", zone, status), "zone-type": zones[zone]["type"]}
+        for fabric, row in fabrics.items():
+            if has_privileges(world, identity, f"/sdn/fabrics/{fabric}", ("SDN.Audit",)):
+                yield {**_network_row(name, "fabric", fabric, "ok"), "protocol": row["protocol"]}
+
+
+def _network_row(node: str, kind: str, network: str, status: str) -> Row:
+    place = {"id": f"network/{node}/{kind}/{network}", "type": "network", "node": node}
+    return {**place, "network": network, "network-type": kind, "status": status}

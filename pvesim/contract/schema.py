@@ -74,7 +74,9 @@ class Schema:
 
     def __init__(self, facts: Mapping[str, Any]) -> None:
         self.type: str = facts.get("type", "any")
-        self.optional = bool(facts.get("optional", 0))
+        choices = facts.get("oneOf", ())
+        # Where several schemas are to choose from, each says for itself whether it may be left out.
+        self.optional = bool(facts.get("optional", 0)) or any(choice.get("optional", 0) for choice in choices)
         self.default: object = facts.get("default")
         enum = facts.get("enum")
         self.enum: tuple[str, ...] | None = None if enum is None else tuple(str(choice) for choice in enum)
@@ -91,7 +93,7 @@ class Schema:
         self.instance_types: tuple[str, ...] | None = (
             tuple(facts["instance-types"]) if "instance-types" in facts else None
         )
-        self.one_of = tuple(schema_of(choice) for choice in facts.get("oneOf", ()))
+        self.one_of = tuple(schema_of(choice) for choice in choices)
         self.items = schema_of(facts["items"]) if "items" in facts else None
         self._compile_format(facts.get("format"))
         self._compile_object(facts)

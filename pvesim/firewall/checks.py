@@ -24,6 +24,8 @@ ALIAS = re.compile(r"(?:(dc|guest)/)?([A-Za-z][A-Za-z0-9\-_]+)", re.ASCII)
 _GROUP_NAME = re.compile(r"[A-Za-z][A-Za-z0-9\-_]+", re.ASCII)
 _ICMP = frozenset(("icmp", "icmpv6", "ipv6-icmp"))
 _WITH_PORTS = frozenset(("tcp", "6", "udp", "17", "udplite", "136", "dccp", "33", "sctp", "132"))
+# A guest forwards nothing, and all that a virtual network does is forwarding.
+_WRONG_WAYS = {"vm": ("forward",), "ct": ("forward",), "vnet": ("in", "out")}
 _MIXED = "detected mixed ipv4/ipv6 addresses in rule"
 
 
@@ -34,7 +36,7 @@ class RuleCheck:
         self._scope = scope
         self._rule = rule
         self._cluster = cluster_firewall(world)
-        self._own = self._cluster if scope.kind in ("cluster", "group") else firewall
+        self._own = self._cluster if scope.kind in ("cluster", "group", "vnet") else firewall
         self.ipversion: int | None = None
         self.problems: list[Problem] = [*self._all()]
 
@@ -58,8 +60,8 @@ class RuleCheck:
             if not _GROUP_NAME.fullmatch(action):
                 yield "action", "invalid characters in security group name"
             return
-        if type == "forward" and self._scope.kind in ("vm", "ct"):
-            yield "type", "unknown rule type 'forward'"
+        if type in _WRONG_WAYS.get(self._scope.kind, ()):
+            yield "type", f"unknown rule type '{type}'"
         if action not in ("ACCEPT", "DROP", "REJECT"):
             yield "action", f"unknown action '{action}'"
 

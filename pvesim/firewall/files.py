@@ -24,7 +24,7 @@ class Scope:
     """A place that has firewall rules: its record's key, and what kind of place it is."""
 
     key: str
-    kind: Literal["cluster", "node", "vm", "ct", "group"]
+    kind: Literal["cluster", "node", "vm", "ct", "group", "vnet"]
 
 
 def group_scope(name: str) -> Scope:

@@ -10,6 +10,7 @@ from pvesim.core.world import World
 from pvesim.guests.records import Guest
 from pvesim.guests.rules import read_options, volumes_in
 from pvesim.nodes.records import Interface, Node
+from pvesim.sdn.local import bridges_of
 from pvesim.storage.rules import activate
 from pvesim.storage.volumes import volume_of
 
@@ -33,8 +34,9 @@ def missing_bridge(world: World, guest: Guest) -> tuple[str, str] | None:
     """The first interface (`net0`) whose bridge the node does not have, and that bridge; None when all are there."""
     for key, value in guest.config.items():
         if key.startswith("net") and key[3:].isdigit():
-            bridge = read_options(str(value), "model").get("bridge")
-            if bridge and world.get(Interface, (guest.node, bridge)) is None:
+            bridge = read_options(str(value), "model").get("bridge", "")
+            own = not bridge or world.get(Interface, (guest.node, bridge)) is not None
+            if not own and bridge not in bridges_of(world, guest.node):
                 return key, bridge
     return None
 

@@ -7,21 +7,27 @@ from typing import Any
 from pvesim.core.sections import split_changes
 from pvesim.nodes import network
 from pvesim.routing import Answer, Call, route
+from pvesim.sdn import local
+from pvesim.sdn.running import node_steps
 
 _BRIDGES = frozenset({"bridge", "OVSBridge", "vnet"})
+_WITH_VNETS = ("any_bridge", "include_sdn", "vnet")
 
 
 @route("GET", "/nodes/{node}/network")
 def list_interfaces(call: Call) -> Answer:
     wanted = call.params.get("type")
     rows = network.listed(call.world, call.node, wanted)
+    if wanted in _WITH_VNETS:
+        rows += local.interfaces(call.world, call.node)
     if wanted:
         rows = [row for row in rows if row["type"] not in _BRIDGES or _may_use(call, row["iface"])]
     return Answer(rows, {"changes": network.changes(call.world, call.node)})
 
 
 def _may_use(call: Call, bridge: str) -> bool:
-    return call.may(f"/sdn/zones/localnetwork/{bridge}", "SDN.Audit", "SDN.Use", any_of=True)
+    zone = local.zone_of(call.world, bridge)
+    return call.may(f"/sdn/zones/{zone}/{bridge}", "SDN.Audit", "SDN.Use", any_of=True)
 
 
 @route("GET", "/nodes/{node}/network/{iface}")
@@ -48,7 +54,7 @@ def delete_interface(call: Call) -> None:
 
 @route("PUT", "/nodes/{node}/network")
 def apply_changes(call: Call) -> str:
-    return call.start("srvreload", "networking", network.apply_steps(call.node))
+    return call.start("srvreload", "networking", [*network.apply_steps(call.node), *node_steps(call.node)])
 
 
 @route("DELETE", "/nodes/{node}/network")

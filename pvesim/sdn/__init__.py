@@ -1,0 +1,1 @@
+"""Software defined networks: `/cluster/sdn` and what nodes show of it."""
