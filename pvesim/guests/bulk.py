@@ -1,171 +1,362 @@
-"""Starting, stopping, suspending and moving many guests of a node by one task.
+"""Starting, stopping, suspending and moving many guests by one task, of a node or of the whole cluster.
 
-Source: recorded exchanges `delete/006-007`, `qemu-migrate/007`; parameters of `startall`, `stopall`, `suspendall`,
-`migrateall`.
+The task goes through groups of guests, one after the other: those with the same order in their `startup` options. Of a
+group it starts as many sub-tasks at a time as it may, waits for them, and says which failed.
+Source: recorded exchanges `delete/006-007`, `nodes/069`, `qemu-migrate/007`; the methods' parameters and defaults.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
-from pvesim.contract import split_list
-from pvesim.core.errors import ApiError, ParameterErrors
+from pvesim.cluster.rules import the_cluster
+from pvesim.contract.formats import split_list
+from pvesim.core.errors import ApiError, Failure, ParameterErrors
 from pvesim.core.tasks import Step, Task, effect
 from pvesim.core.world import World
 from pvesim.guests.disks import read_options
 from pvesim.guests.kinds import KINDS
 from pvesim.guests.migrate import start_migration
 from pvesim.guests.newcomers import check_node
-from pvesim.guests.power import run
+from pvesim.guests.power import ask_ha, run
+from pvesim.guests.preconditions import preconditions
 from pvesim.guests.records import Guest
-from pvesim.guests.rules import guests_on, managed_by_ha
+from pvesim.guests.rules import managed_by_ha
+from pvesim.ha.commands import request_move
+from pvesim.nodes.records import Node
 from pvesim.routing import Call
 
-_POLL = 0.2
-_STOP_TIMEOUT = {"qemu": 180, "lxc": 60}
-_LAST = 1 << 30
+_POLL = 1.0
+_LAST = 1 << 62  # the order of guests that name none
+_START_DELAY = 3  # seconds after the start of a machine, so that the load does not come all at once
+_STOP_TIMEOUT = 180
+Running = tuple[int, str, float]  # a guest, its sub-task or nothing, and until when its place is taken
+
+
+# -- requests ------------------------------------------------------------------------------------------------------
 
 
 def start_all(call: Call) -> str:
-    """`POST /nodes/{node}/startall`: those with `onboot`, or with `force` or by id any that are off."""
-    vmids = _named(call, "VM.PowerMgmt")
-    arguments = (vmids, bool(call.params.get("force")))
-    return call.start("startall", "", [Step(effect="guests.start_all", arguments=arguments)])
+    """`POST /nodes/{node}/startall`: those with `onboot`; with `force` all."""
+    named = _named(call, "VM.PowerMgmt")
+    force = bool(call.params.get("force"))
+    steps = start_steps(call.node, named, force=force, workers=call.params.get("max-workers", 1))
+    return call.start("startall", "", steps)
+
+
+def start_steps(node: str, named: Sequence[int] | None, *, force: bool, workers: int) -> list[Step]:
+    """The steps of such a task; a node that has booted runs them too."""
+    wanted = {"force": force, "delay": True}
+    return [Step(effect="bulk.begin", arguments=("start", (node,), named, workers, wanted))]
 
 
 def stop_all(call: Call) -> str:
     """`POST /nodes/{node}/stopall`."""
-    vmids, force = _named(call, "VM.PowerMgmt"), call.params.get("force-stop") is not False
-    arguments = (vmids, force, call.params.get("timeout"))
-    return call.start("stopall", "", [Step(effect="guests.stop_all", arguments=arguments)])
+    named, params = _named(call, "VM.PowerMgmt"), call.params
+    wanted = {"force": params.get("force-stop") is not False, "timeout": params.get("timeout", _STOP_TIMEOUT)}
+    return call.start("stopall", "", stop_steps(call.node, named, _workers(call, call.node), wanted))
+
+
+def stop_steps(node: str, named: Sequence[int] | None, workers: int, wanted: Mapping[str, Any]) -> list[Step]:
+    """The steps of such a task; a node that goes down runs them too. `wanted` has `force` and `timeout`."""
+    return [Step(effect="bulk.begin", arguments=("stop", (node,), named, workers, wanted))]
 
 
 def suspend_all(call: Call) -> str:
-    """`POST /nodes/{node}/suspendall`: machines only."""
-    return call.start("suspendall", "", [Step(effect="guests.suspend_all", arguments=(_named(call, "VM.PowerMgmt"),))])
+    """`POST /nodes/{node}/suspendall`: machines only, to disk."""
+    named = _named(call, "VM.PowerMgmt")
+    arguments = ("suspend", (call.node,), named, _workers(call, call.node), {"todisk": True, "storage": None})
+    return call.start("suspendall", "", [Step(effect="bulk.begin", arguments=arguments)])
 
 
 def migrate_all(call: Call) -> str:
-    """`POST /nodes/{node}/migrateall`."""
-    vmids, target = _named(call, "VM.Migrate"), call.params["target"]
+    """`POST /nodes/{node}/migrateall`. Raises `Failure` where neither the request nor the cluster limits it."""
+    named, params, target = _named(call, "VM.Migrate"), call.params, call.params["target"]
     if target in (call.node, "localhost"):
         raise ParameterErrors({"target": "target is local node."})
     check_node(call.world, target)
-    arguments = (vmids, target, bool(call.params.get("with-local-disks")))
-    return call.start("migrateall", "", [Step(effect="guests.migrate_all", arguments=arguments)])
+    workers = params.get("max-workers") or params.get("maxworkers") or _limit_of_cluster(call.world)
+    if not workers:
+        raise Failure("either 'maxworkers' parameter or max_workers in datacenter.cfg must be set!")
+    wanted = {"target": target, "with-local-disks": params.get("with-local-disks")}
+    arguments = ("migrate", (call.node,), named, workers, wanted)
+    return call.start("migrateall", "", [Step(effect="bulk.begin", arguments=arguments)])
 
 
-def _named(call: Call, privilege: str) -> tuple[int, ...]:
-    """The ids that a request names, none for all. Raises `Forbidden`."""
-    vmids = tuple(int(vmid) for vmid in split_list(call.params.get("vms") or ""))
-    if not call.may("/", privilege):
-        for vmid in vmids:
-            call.check(f"/vms/{vmid}", privilege)
-        if not vmids:
-            call.check("/", privilege)
-    return vmids
+def bulk_action(call: Call, action: str) -> str:
+    """`POST /cluster/bulk-action/guest/…`: the same for guests wherever they are."""
+    params, named = call.params, _listed(call, "VM.Migrate" if action == "migrate" else "VM.PowerMgmt")
+    workers = params.get("max-workers") or params.get("maxworkers") or (1 if action == "migrate" else 4)
+    wanted: dict[str, Any]
+    if action == "migrate":
+        check_node(call.world, params["target"])
+        wanted = {name: params.get(name) for name in ("target", "with-local-disks", "online")}
+    elif action == "suspend":
+        wanted = {"todisk": bool(params.get("to-disk")), "storage": params.get("statestorage")}
+    elif action == "stop":
+        wanted = {"force": params.get("force-stop") is not False, "timeout": params.get("timeout", _STOP_TIMEOUT)}
+    else:
+        wanted = {"force": True, "delay": False}
+    nodes = tuple(sorted(call.world.rows(Node)))
+    type = "bulkshutdown" if action == "stop" else f"bulk{action}"
+    return call.start(type, "", [Step(effect="bulk.begin", arguments=(action, nodes, named, workers, wanted))])
 
 
-def _chosen(world: World, node: str, vmids: Sequence[int]) -> list[Guest]:
-    """The node's guests that are meant, in the order in which they start; templates are none."""
-    guests = [*guests_on(world, "qemu", node), *guests_on(world, "lxc", node)]
-    chosen = [guest for guest in guests if not guest.template and (not vmids or guest.vmid in vmids)]
+def _named(call: Call, privilege: str) -> tuple[int, ...] | None:
+    """The ids that a request names, None where it names none and means all. Raises `Forbidden`."""
+    given = call.params.get("vms")
+    named = None if given is None else tuple(int(vmid) for vmid in split_list(given))
+    _check_rights(call, named, privilege)
+    return named
+
+
+def _listed(call: Call, privilege: str) -> tuple[int, ...] | None:
+    given = call.params.get("vms")
+    named = None if given is None else tuple(int(vmid) for vmid in given)
+    _check_rights(call, named, privilege)
+    return named
+
+
+def _check_rights(call: Call, named: Sequence[int] | None, privilege: str) -> None:
+    if call.may("/", privilege):
+        return
+    for vmid in named or ():
+        call.check(f"/vms/{vmid}", privilege)
+    if not named:
+        call.check("/", privilege)
+
+
+def _workers(call: Call, node: str) -> int:
+    """How many sub-tasks may run at a time: as asked, as the cluster is set, or as many as the node has CPUs."""
+    record = call.world.get(Node, node)
+    cpus = record.hardware.cpus if record is not None else 1
+    asked: int = call.params.get("max-workers") or _limit_of_cluster(call.world) or cpus
+    return asked
+
+
+def _limit_of_cluster(world: World) -> int:
+    return int(the_cluster(world).options.get("max_workers", 0))
+
+
+# -- the task ------------------------------------------------------------------------------------------------------
+
+
+@effect("bulk.begin")
+def _begin(
+    world: World,
+    task: Task,
+    action: str,
+    nodes: Sequence[str],
+    named: Sequence[int] | None,
+    workers: int,
+    wanted: Mapping[str, Any],
+) -> Iterable[Step]:
+    log = _drop_left_over_locks(world, nodes[0]) if task.type == "startall" else []
+    guests = _chosen(world, action, nodes, named, wanted)
+    if action == "migrate" and not guests:
+        return [Step(log=("no virtual guests matched, nothing to do..",))]
+    groups = [tuple(guest.vmid for guest in group) for _, group in groupby(guests, _order)]
+    if action == "migrate":
+        groups = [tuple(sorted(vmid for group in groups for vmid in group))]
+    elif action != "start":  # what starts last stops first
+        groups = [group[::-1] for group in reversed(groups)]
+    return [Step(log=tuple(log)), _go_on(0.0, action, wanted, workers, tuple(groups), (), 0)]
+
+
+def _go_on(
+    after: float,
+    action: str,
+    wanted: Mapping[str, Any],
+    workers: int,
+    groups: tuple[tuple[int, ...], ...],
+    running: tuple[Running, ...],
+    started: int,
+) -> Step:
+    return Step(after, effect="bulk.go_on", arguments=(action, wanted, workers, groups, running, started))
+
+
+def _chosen(
+    world: World, action: str, nodes: Sequence[str], named: Sequence[int] | None, wanted: Mapping[str, Any]
+) -> list[Guest]:
+    """The guests that are meant, in the order in which they start.
+
+    Templates are only ever moved; what HA manages is left to it unless it is named.
+    """
+    chosen = [
+        guest
+        for guest in world.rows(Guest).values()
+        if guest.node in nodes
+        and (named is None or guest.vmid in named)
+        and (not guest.template or action == "migrate")
+        and (named is not None or action == "migrate" or not managed_by_ha(world, guest))
+        and (action != "start" or wanted["force"] or guest.config.get("onboot"))
+    ]
     return sorted(chosen, key=lambda guest: (_order(guest), guest.vmid))
 
 
+def _startup(guest: Guest) -> Mapping[str, str]:
+    return read_options(str(guest.config.get("startup", "")), "order")
+
+
 def _order(guest: Guest) -> int:
-    text = read_options(str(guest.config.get("startup", "")), "order").get("order", "")
+    text = _startup(guest).get("order", "")
     return int(text) if text.isdigit() else _LAST
 
 
-@effect("guests.start_all")
-def _start_all(world: World, task: Task, vmids: Sequence[int], force: bool) -> Iterable[Step]:
-    for guest in _chosen(world, task.node, vmids):
-        wanted = force or bool(vmids) or bool(guest.config.get("onboot"))
-        if wanted and not guest.running and not managed_by_ha(world, guest):
-            yield Step(
-                log=(f"Starting {KINDS[guest.kind].word} {guest.vmid}",),
-                effect="guests.start_one",
-                arguments=(guest.vmid,),
-            )
-
-
-@effect("guests.start_one")
-def _start_one(world: World, task: Task, vmid: int) -> Iterable[Step]:
-    guest = world.get(Guest, vmid)
-    if guest is None:
+def _drop_left_over_locks(world: World, node: str) -> list[str]:
+    """A backup's lock does not outlive the backup: a node that starts its guests takes it away."""
+    if any(task.running and task.type == "vzdump" and task.node == node for task in world.rows(Task).values()):
         return []
-    upid = run(world, guest.kind, task.node, "start", vmid, task.owner)
-    return [_await(guest, upid, "Starting"), *_delay(guest)]
+    log = []
+    for guest in list(world.rows(Guest).values()):
+        if guest.node == node and guest.lock == "backup":
+            world.put(replace(guest, config={key: value for key, value in guest.config.items() if key != "lock"}))
+            log.append(f"removed left over backup lock from '{guest.vmid}'!")
+    return log
 
 
-def _delay(guest: Guest) -> list[Step]:
-    """The pause that the guest's startup options ask for before the next one starts."""
-    up = read_options(str(guest.config.get("startup", "")), "order").get("up", "0")
-    if not up.isdigit() or not int(up):
-        return []
-    return [Step(log=(f"Waiting for {up} seconds (startup delay)",)), Step(float(up))]
-
-
-def _await(guest: Guest, upid: str, what: str) -> Step:
-    return Step(effect="guests.await", arguments=(upid, f"{what} {KINDS[guest.kind].word} {guest.vmid} failed"))
-
-
-@effect("guests.await")
-def _look(world: World, task: Task, upid: str, failure: str) -> Iterable[Step]:
-    child = world.get(Task, upid)
-    if child is None:
-        return []
-    if child.running:
-        return [Step(_POLL, effect="guests.await", arguments=(upid, failure))]
-    status = child.exitstatus or ""
-    return [] if status == "OK" or status.startswith("WARNINGS") else [Step(log=(f"{failure}: {status}",))]
-
-
-@effect("guests.stop_all")
-def _stop_all(world: World, task: Task, vmids: Sequence[int], force: bool, timeout: int | None) -> Iterable[Step]:
-    """All are asked at once, those that start last first."""
-    waits: list[Step] = []
-    for guest in reversed(_chosen(world, task.node, vmids)):
-        if not guest.running or managed_by_ha(world, guest):
+@effect("bulk.go_on")
+def _look(
+    world: World,
+    task: Task,
+    action: str,
+    wanted: Mapping[str, Any],
+    workers: int,
+    groups: tuple[tuple[int, ...], ...],
+    running: tuple[Running, ...],
+    started: int,
+) -> Iterable[Step]:
+    """See which sub-tasks have ended, start what may start now, and look again while there is something to do."""
+    log: list[str] = []
+    busy = [entry for each in running if (entry := _still_busy(world, action, wanted, each, log)) is not None]
+    while groups and len(busy) < workers and (groups[0] or not busy):
+        if not groups[0]:
+            groups = groups[1:]
             continue
-        down = read_options(str(guest.config.get("startup", "")), "order").get("down")
-        limit = int(down) if down else timeout if timeout is not None else _STOP_TIMEOUT[guest.kind]
-        arguments: tuple[Any, ...] = (False, limit, force) if guest.kind == "qemu" else (limit, force)
-        upid = run(world, guest.kind, task.node, "shutdown", guest.vmid, task.owner, *arguments)
-        waits.append(_await(guest, upid, "Stopping"))
-        yield Step(log=(f"Stopping {KINDS[guest.kind].word} {guest.vmid} (timeout = {limit} seconds)",))
-    yield from waits
+        vmid, groups = groups[0][0], (groups[0][1:], *groups[1:])
+        upid = _start_one(world, task, action, vmid, wanted, log)
+        if upid:
+            started += 1
+            busy.append((vmid, upid, 0.0))
+    if busy or any(groups):
+        return [Step(log=tuple(log)), _go_on(_POLL, action, wanted, workers, groups, tuple(busy), started)]
+    if action == "migrate":
+        if not started:
+            return [Step(log=tuple(log)), Step(effect="guests.fail", arguments=("no migrations worker started...",))]
+        log.append(f"All jobs finished, used {started} workers in total.")
+    return [Step(log=tuple(log))]
 
 
-@effect("guests.suspend_all")
-def _suspend_all(world: World, task: Task, vmids: Sequence[int]) -> Iterable[Step]:
-    waits: list[Step] = []
-    for guest in reversed(_chosen(world, task.node, vmids)):
-        if guest.kind != "qemu" or not guest.running or managed_by_ha(world, guest):
-            continue
-        upid = run(world, "qemu", task.node, "suspend_to_disk", guest.vmid, task.owner, False, None)
-        waits.append(_await(guest, upid, "Suspending"))
-        yield Step(log=(f"Suspending VM {guest.vmid}",))
-    yield from waits
+def _still_busy(world: World, action: str, wanted: Mapping[str, Any], entry: Running, log: list[str]) -> Running | None:
+    """What a place of the queue goes on with: the same, a pause after a start, or nothing."""
+    vmid, upid, until = entry
+    if not upid:
+        return entry if until > world.now else None
+    child, guest = world.get(Task, upid), world.get(Guest, vmid)
+    if child is not None and child.running:
+        return entry
+    if child is None or guest is None or action != "start":
+        return None
+    if child.exitstatus != "OK" and not str(child.exitstatus).startswith("WARNINGS"):
+        log.append(f"Starting {KINDS[guest.kind].word} {vmid} failed: {child.exitstatus}")
+        return None
+    up = _startup(guest).get("up", "")
+    if up.isdigit() and int(up):
+        log.append(f"Waiting for {int(up)} seconds (startup delay)")
+    delay = int(up) if up.isdigit() else _START_DELAY if guest.kind == "qemu" else 0
+    return (vmid, "", world.now + delay) if delay and wanted["delay"] else None
 
 
-@effect("guests.migrate_all")
-def _migrate_all(world: World, task: Task, vmids: Sequence[int], target: str, with_disks: bool) -> Iterable[Step]:
-    for guest in _chosen(world, task.node, vmids):
-        arguments = (guest.vmid, target, with_disks)
-        log = (f"Migrating {KINDS[guest.kind].word} {guest.vmid}",)
-        yield Step(log=log, effect="guests.migrate_one", arguments=arguments)
+# -- one guest -----------------------------------------------------------------------------------------------------
 
 
-@effect("guests.migrate_one")
-def _migrate_one(world: World, task: Task, vmid: int, target: str, with_disks: bool) -> Iterable[Step]:
+def _start_one(
+    world: World, task: Task, action: str, vmid: int, wanted: Mapping[str, Any], log: list[str]
+) -> str | None:
+    """Start the sub-task for a guest; None where there is nothing to do for it."""
     guest = world.get(Guest, vmid)
-    if guest is None:
-        return []
+    node = world.get(Node, guest.node) if guest is not None else None
+    if guest is None or node is None:
+        return None
+    if not node.online:
+        log.append(f"skipping {KINDS[guest.kind].word} {vmid}, node '{guest.node}' is offline")
+        return None
+    return _ACTIONS[action](world, task, guest, wanted, log)
+
+
+def _start(world: World, task: Task, guest: Guest, wanted: Mapping[str, Any], log: list[str]) -> str | None:
+    if guest.running:
+        return None
+    log.append(f"Starting {KINDS[guest.kind].word} {guest.vmid}")
+    if managed_by_ha(world, guest):
+        return ask_ha(world, guest, "start", task.owner)
+    return run(world, guest.kind, guest.node, "start", guest.vmid, task.owner)
+
+
+def _stop(world: World, task: Task, guest: Guest, wanted: Mapping[str, Any], log: list[str]) -> str | None:
+    if not guest.running:
+        return None
+    down = _startup(guest).get("down", "")
+    limit = int(down) if down.isdigit() else int(wanted["timeout"])
+    log.append(f"Stopping {KINDS[guest.kind].word} {guest.vmid} (timeout = {limit} seconds)")
+    if managed_by_ha(world, guest):
+        return ask_ha(world, guest, "stop", task.owner)
+    return run(world, guest.kind, guest.node, "shutdown", guest.vmid, task.owner, False, limit, wanted["force"])
+
+
+def _suspend(world: World, task: Task, guest: Guest, wanted: Mapping[str, Any], log: list[str]) -> str | None:
+    if guest.kind != "qemu":
+        log.append(f"skipping {guest.vmid}, only VMs can be suspended")
+        return None
+    if not guest.running:
+        return None
+    if wanted["todisk"] and managed_by_ha(world, guest):
+        log.append(f"skipping VM {guest.vmid}, HA managed VMs cannot be suspended to disk")
+        return None
+    log.append(f"Suspending VM {guest.vmid}")
+    if wanted["todisk"]:
+        arguments = (False, wanted["storage"])
+        return run(world, "qemu", guest.node, "suspend_to_disk", guest.vmid, task.owner, *arguments)
+    return run(world, "qemu", guest.node, "suspend", guest.vmid, task.owner)
+
+
+def _migrate(world: World, task: Task, guest: Guest, wanted: Mapping[str, Any], log: list[str]) -> str | None:
+    vmid, target, with_disks = guest.vmid, wanted["target"], bool(wanted["with-local-disks"])
+    if guest.node == target:
+        log.append(f"skipping {KINDS[guest.kind].word} {vmid}, it is on node '{target}' already")
+        return None
+    if guest.kind == "qemu":
+        against = _against(world, guest, with_disks=with_disks)
+        if against:
+            log += [f"Check VM {vmid}: skip VM {vmid} - precondition check failed:", *against]
+            return None
+        log.append(f"Check VM {vmid}: precondition check passed")
+    log.append(f"Migrating {KINDS[guest.kind].word} {vmid}")
+    if managed_by_ha(world, guest):
+        request_move(world, f"{KINDS[guest.kind].sid}:{vmid}", "migrate", target)
+        return None
+    live = guest.running and wanted.get("online") is not False
+    if guest.running and not live:
+        log.append(f"skipping {KINDS[guest.kind].word} {vmid}, it runs and is not to be moved online")
+        return None
+    params = {"online": live, "restart": live, "with-local-disks": with_disks}
+    return start_migration(world, guest, task.owner, target, params)
+
+
+def _against(world: World, guest: Guest, *, with_disks: bool) -> list[str]:
     try:
-        upid = start_migration(world, guest, task.owner, target, online=guest.running, with_disks=with_disks)
+        found = preconditions(world, guest)
     except ApiError as error:
-        return [Step(log=(error.message,))]
-    return [_await(guest, upid, "Migrating")]
+        return [error.message]
+    lines = []
+    if guest.running and not with_disks and found["local_disks"]:
+        lines.append(f"  Has local disks: {', '.join(disk['volid'] for disk in found['local_disks'])}")
+    if found["local_resources"]:
+        lines.append(f"  Has local resources: {', '.join(found['local_resources'])}")
+    return lines
+
+
+_ACTIONS = {"start": _start, "stop": _stop, "suspend": _suspend, "migrate": _migrate}

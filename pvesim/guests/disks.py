@@ -14,7 +14,7 @@ _KEYS: dict[Kind, re.Pattern[str]] = {
     "qemu": re.compile(r"(?:ide|scsi|virtio|sata|efidisk|tpmstate|unused)\d+"),
     "lxc": re.compile(r"rootfs|(?:mp|unused)\d+"),
 }
-_CLOUDINIT = re.compile(r"(?:^|/)vm-\d+-cloudinit(?:\.|$)")
+_CLOUDINIT = re.compile(r"(?:^|[/:])vm-\d+-cloudinit(?:\.|$)")
 _NOT_VOLUMES = frozenset(("none", "cdrom"))
 
 

@@ -7,10 +7,10 @@ from typing import Any
 from pvesim.guests import bulk, consoles, snapshots
 from pvesim.guests.destroy import destroy
 from pvesim.guests.migrate import migrate
+from pvesim.guests.preconditions import preconditions
 from pvesim.guests.records import Kind
 from pvesim.guests.resize import resize
 from pvesim.guests.routes import guest_of, twin_route
-from pvesim.guests.travel import container_preconditions, machine_preconditions
 from pvesim.routing import Call, route
 
 
@@ -51,9 +51,7 @@ def migrate_guest(kind: Kind, call: Call) -> str:
 
 @twin_route("GET", "/{vmid}/migrate")
 def migration_preconditions(kind: Kind, call: Call) -> dict[str, Any]:
-    guest = guest_of(kind, call)
-    preconditions = machine_preconditions if kind == "qemu" else container_preconditions
-    return preconditions(call.world, guest)
+    return preconditions(call.world, guest_of(kind, call))
 
 
 @twin_route("POST", "/{vmid}/vncproxy")

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from pvesim.access.rules import Identity, has_privileges
 from pvesim.core.errors import Failure
-from pvesim.core.tasks import Step, Task, Timer, abort_task, effect
+from pvesim.core.tasks import Step, Task, Timer, abort_task, effect, start_task
 from pvesim.core.world import World
 from pvesim.guests.kinds import KINDS
 from pvesim.guests.locks import UNLOCK, start_locked
@@ -63,13 +63,17 @@ def run_or_ask_ha(
 ) -> str:
     """The same for a request; where HA manages the guest, the task only asks it to start or stop the guest."""
     if guest is not None and managed_by_ha(call.world, guest):
-        what, state = ("start", "started") if action == "start" else ("stop", "stopped")
-        facts = KINDS[kind]
-        log = (f"Requesting HA {what} for {facts.word} {guest.vmid}",)
-        step = Step(0.3, log, "guests.ask_ha", (f"{facts.sid}:{guest.vmid}", state))
-        return call.start(f"ha{what}", guest.vmid, [step])
+        return ask_ha(call.world, guest, "start" if action == "start" else "stop", call.identity.name)
     vmid = call.params["vmid"]
     return run(call.world, kind, call.node, action, vmid, call.identity.name, *arguments, overrule=overrule)
+
+
+def ask_ha(world: World, guest: Guest, what: Literal["start", "stop"], user: str) -> str:
+    """Start the task that only asks HA to start or stop a guest; the UPID."""
+    facts = KINDS[guest.kind]
+    log = (f"Requesting HA {what} for {facts.word} {guest.vmid}",)
+    step = Step(0.3, log, "guests.ask_ha", (f"{facts.sid}:{guest.vmid}", "started" if what == "start" else "stopped"))
+    return start_task(world, guest.node, f"ha{what}", guest.vmid, user, [step])
 
 
 def _overrule_shutdowns(world: World, kind: Kind, node: str, vmid: int, user: str) -> tuple[str, ...]:

@@ -107,3 +107,22 @@ class FileLock:
     @property
     def key(self) -> int:
         return self.vmid
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """A guest on its way to another node: which task moves it (`holder`, a UPID), and what of it is there already.
+
+    `sent` maps the ids of its volumes to what they are called on the target. `was_running` says that it is a container
+    that was shut down for the journey.
+    """
+
+    vmid: int
+    holder: str
+    target: str
+    sent: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    was_running: bool = False
+
+    @property
+    def key(self) -> int:
+        return self.vmid
