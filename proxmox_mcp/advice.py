@@ -25,6 +25,27 @@ _ADVICE: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             "Another task is at work on it: look with get_cluster_tasks, wait for that task, then call again.",
         ),
         (r"it's a template|is a template", "A template only serves to be cloned; start a clone of it."),
+        (
+            r"protection mode enabled",
+            "Its option protection guards it: an administrator who means it sets protection=0 first.",
+        ),
+        (
+            r"used in HA resources",
+            "High availability keeps it running: delete it with purge=true, or take it out of HA first.",
+        ),
+        (
+            r"base (?:volume|disk) .*(?:in use|still)|linked clone",
+            "Linked clones build on the disks of this template: delete or copy those first.",
+        ),
+        (
+            r"running container without snapshots",
+            "Clone one of its snapshots (snapshot=NAME; create_snapshot makes one), or shut it down first.",
+        ),
+        (
+            r"uses local (?:storage|disk)|non-shared storage",
+            "Clone it on its own node and move the clone, or name a shared storage.",
+        ),
+        (r"snapshot feature is not available", "A disk of it lies on a storage that cannot take snapshots."),
         (r"paused - cannot shutdown", "Let it go on with action resume first, or end it with action stop."),
         (
             r"lxc-checkpoint",

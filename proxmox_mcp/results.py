@@ -42,7 +42,8 @@ def _seconds(value: float) -> str:
     return "".join(parts[:2]) or "0s"
 
 
-def _moment(value: float) -> str:
+def moment_text(value: float) -> str:
+    """Seconds since 1970 as people read them: `2026-11-23T05:40:00Z`."""
     return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -52,7 +53,7 @@ Share = Annotated[float, Shown(lambda value: f"{value * 100:.1f}%")]
 """A share of one, such as the load of a CPU; text: `12.5%`."""
 Seconds = Annotated[int, Shown(_seconds)]
 """A length of time in seconds; text: `1h32m`."""
-Moment = Annotated[int, Shown(_moment)]
+Moment = Annotated[int, Shown(moment_text)]
 """Seconds since 1970, UTC; text: `2026-11-23T05:40:00Z`."""
 
 

@@ -1,9 +1,12 @@
-"""The tools: one module per toolset."""
+"""The tools: one module per toolset, or several where a toolset is large."""
 
 from proxmox_mcp.tooling import Toolset
+from proxmox_mcp.tools import cloning as _cloning  # noqa: F401 - declares its tools in the toolset of creation
+from proxmox_mcp.tools import removal as _removal  # noqa: F401 - likewise
 from proxmox_mcp.tools.backups import backups
 from proxmox_mcp.tools.cluster import cluster
 from proxmox_mcp.tools.config import config
+from proxmox_mcp.tools.creation import creation
 from proxmox_mcp.tools.firewall import firewall
 from proxmox_mcp.tools.guests import guests
 from proxmox_mcp.tools.inventory import inventory
@@ -25,5 +28,6 @@ TOOLSETS: tuple[Toolset, ...] = (
     backups,
     snapshots,
     config,
+    creation,
 )
 """All of them, in the order in which a model reads about them."""

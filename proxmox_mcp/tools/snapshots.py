@@ -7,7 +7,8 @@ from pydantic import Field
 
 from proxmox_mcp.errors import InvalidArgument, WrongState
 from proxmox_mcp.locate import Guest
-from proxmox_mcp.results import Result
+from proxmox_mcp.results import Preview, Result, moment_text
+from proxmox_mcp.safety.preview import preview_of
 from proxmox_mcp.tooling import Call, NodeName, Risk, Toolset, Vmid, WaitSeconds
 from proxmox_mcp.tools.guests import SnapshotRow, read_status, snapshot_rows
 from proxmox_mcp.tools.writing import Description, GuestTask, follow, word_of
@@ -81,7 +82,13 @@ async def create_snapshot(
     return await follow(call, guest, upid, wait_seconds)
 
 
-@snapshots.tool(risk=Risk.DESTROY, title="Roll a guest back to a snapshot")
+async def _preview_rollback(call: Call, vmid: int, name: str, node: str | None = None) -> Preview:
+    guest, row = await _to_roll_back(call, vmid, name, node)
+    summary = f"Put it back to snapshot {name}: what was written since then is lost."
+    return await preview_of(call, guest, summary, [f"Snapshot {name}: {_taken(row)}"])
+
+
+@snapshots.tool(risk=Risk.DESTROY, title="Roll a guest back to a snapshot", preview=_preview_rollback)
 async def rollback_snapshot(
     call: Call,
     vmid: Vmid,
@@ -91,16 +98,20 @@ async def rollback_snapshot(
     wait_seconds: WaitSeconds = 0,
 ) -> GuestTask:
     """Put a guest back to a snapshot: what was written since then is lost. A running guest is stopped for it."""
-    guest = await call.guests.find(vmid, node)
-    await _require(call, guest, name)
-    if (await read_status(call, guest)).get("template"):
-        raise WrongState(f"{word_of(guest)} is a template, so it cannot be rolled back.", "Roll back a clone of it.")
+    guest, _ = await _to_roll_back(call, vmid, name, node)
     upid = await call.pve.post(f"{guest.path}/snapshot/{name}/rollback", start=start or None)
     note = "PVE starts it in a task of its own: see get_cluster_tasks." if start else None
     return await follow(call, guest, upid, wait_seconds, note)
 
 
-@snapshots.tool(risk=Risk.DESTROY, title="Delete a snapshot")
+async def _preview_delete(call: Call, vmid: int, name: str, node: str | None = None) -> Preview:
+    guest = await call.guests.find(vmid, node)
+    row = await _require(call, guest, name)
+    summary = f"Delete snapshot {name}: the guest cannot be rolled back to it any more; its present state stays."
+    return await preview_of(call, guest, summary, [f"Snapshot {name}: {_taken(row)}"])
+
+
+@snapshots.tool(risk=Risk.DESTROY, title="Delete a snapshot", preview=_preview_delete)
 async def delete_snapshot(
     call: Call,
     vmid: Vmid,
@@ -140,6 +151,22 @@ def as_tree(rows: Sequence[SnapshotRow]) -> list[SnapshotNode]:
             yield from walk(row.name, depth + 1)
 
     return list(walk(None, 0))
+
+
+async def _to_roll_back(call: Call, vmid: int, name: str, node: str | None) -> tuple[Guest, SnapshotRow]:
+    guest = await call.guests.find(vmid, node)
+    row = await _require(call, guest, name)
+    if (await read_status(call, guest)).get("template"):
+        raise WrongState(f"{word_of(guest)} is a template, so it cannot be rolled back.", "Roll back a clone of it.")
+    return guest, row
+
+
+def _taken(row: SnapshotRow) -> str:
+    when = f"taken at {moment_text(row.snaptime)}" if row.snaptime is not None else "taken at an unknown time"
+    told = f", {row.description}" if row.description else ""
+    return f"{when}, {'with' if row.vmstate else 'without'} memory{told}"
+        f", {row.description}" if row.description else ""
+    )
 
 
 async def _read(call: Call, guest: Guest) -> list[dict[str, Any]]:
