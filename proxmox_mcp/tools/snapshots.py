@@ -165,8 +165,6 @@ def _taken(row: SnapshotRow) -> str:
     when = f"taken at {moment_text(row.snaptime)}" if row.snaptime is not None else "taken at an unknown time"
     told = f", {row.description}" if row.description else ""
     return f"{when}, {'with' if row.vmstate else 'without'} memory{told}"
-        f", {row.description}" if row.description else ""
-    )
 
 
 async def _read(call: Call, guest: Guest) -> list[dict[str, Any]]:
