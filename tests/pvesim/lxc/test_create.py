@@ -144,7 +144,6 @@ def test_rights() -> None:
     with pytest.raises(Forbidden, match=r"Permission check failed$"):
         sim.request("POST", CREATE, asked, user="alice@pve")
     give(sim.world, "alice@pve", "/vms/200", "PVEVMAdmin")
-    features = "changing feature flags (except nesting) is only allowed for root@pam"
     for params, errors in (
         ({"mp0": "/srv,mp=/srv"}, {"mp0": "mount point type bind is only allowed for root@pam"}),
         (
