@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pvesim.core.errors import ApiError, Failure, ParameterErrors
@@ -20,7 +22,7 @@ def sim() -> Simulator:
     return sim
 
 
-def put(sim: Simulator, user: str = "root@pam", **params: object) -> object:
+def put(sim: Simulator, user: str = "root@pam", **params: Any) -> object:
     return sim.request("PUT", CONFIG, params, user=user)
 
 
@@ -30,7 +32,7 @@ def test_a_change_is_made_at_once(sim: Simulator) -> None:
     assert (made["memory"], made["description"], made["tags"]) == (256, "one\ntwo\n", "a;b")
 
 
-REFUSALS: list[tuple[dict[str, object], str]] = [
+REFUSALS: list[tuple[dict[str, Any], str]] = [
     ({}, "no options specified"),
     ({"memory": 64, "digest": "0" * 40}, "detected modified configuration - file changed by other user? Try again."),
     ({"delete": "memory"}, "unable to delete required option 'memory'"),
@@ -42,7 +44,7 @@ REFUSALS: list[tuple[dict[str, object], str]] = [
 
 
 @pytest.mark.parametrize(("params", "text"), REFUSALS)
-def test_refusals_change_nothing(sim: Simulator, params: dict[str, object], text: str) -> None:
+def test_refusals_change_nothing(sim: Simulator, params: dict[str, Any], text: str) -> None:
     before = sim.world.fork()
     with pytest.raises(Failure) as refused:
         put(sim, **params)
@@ -104,7 +106,7 @@ def test_a_locked_container_cannot_be_changed_not_even_unlocked(sim: Simulator) 
         ({"onboot": 1}, "Permission check failed (/vms/200, VM.Config.Options)"),
     ],
 )
-def test_rights(sim: Simulator, params: dict[str, object], text: str) -> None:
+def test_rights(sim: Simulator, params: dict[str, Any], text: str) -> None:
     sim.request("POST", "/access/roles", {"roleid": "Memory", "privs": "VM.Config.Memory"})
     give(sim.world, "alice@pve", "/vms/200", "Memory")
     put(sim, "alice@pve", memory=64)

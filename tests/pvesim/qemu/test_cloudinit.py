@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pvesim.qemu.shacrypt import salt_of, sha256_crypt
@@ -10,7 +12,7 @@ from tests.pvesim.guests.yard import make_vm, vm, yard
 KEY = "ssh-ed25519%20AAAAC3NzaC1lZDI1NTE5AAAAIM%2FF0%20root%40vm"
 
 
-def dump(type: str, **options: object) -> str:
+def dump(type: str, **options: Any) -> str:
     sim = yard()
     make_vm(sim, name="web1", net0="virtio=BC:24:11:00:00:01,bridge=vmbr0", **options)
     text: str = sim.request("GET", vm(100, "/cloudinit/dump"), {"type": type})

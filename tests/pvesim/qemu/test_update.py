@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pvesim.core.errors import ApiError, Failure, Forbidden, ParameterErrors
@@ -28,7 +30,7 @@ def sim() -> Simulator:
     return sim
 
 
-def put(sim: Simulator, user: str = "root@pam", **params: object) -> object:
+def put(sim: Simulator, user: str = "root@pam", **params: Any) -> object:
     return sim.request("PUT", CONFIG, params, user=user)
 
 
@@ -36,7 +38,7 @@ def start(sim: Simulator) -> None:
     done(sim, "POST", vm(100, "/status/start"))
 
 
-def pending(sim: Simulator) -> dict[str, object]:
+def pending(sim: Simulator) -> dict[str, Any]:
     return dict(sim.world.rows(Guest)[100].pending)
 
 
@@ -53,7 +55,7 @@ def test_the_same_by_a_task_that_says_what_it_does(sim: Simulator) -> None:
     assert task.log[0] == "update VM 100: -cipassword <hidden> -memory 512 -onboot 1"
 
 
-REFUSALS: list[tuple[dict[str, object], str]] = [
+REFUSALS: list[tuple[dict[str, Any], str]] = [
     ({}, "no options specified"),
     ({"cores": 1, "digest": "0" * 40}, "checksum mismatch (file change by other user?)"),
     ({"ide2": "local:iso/none.iso,media=cdrom"}, "volume 'local:iso/none.iso' does not exist"),
@@ -63,7 +65,7 @@ REFUSALS: list[tuple[dict[str, object], str]] = [
 
 
 @pytest.mark.parametrize(("params", "text"), REFUSALS)
-def test_refusals_change_nothing(sim: Simulator, params: dict[str, object], text: str) -> None:
+def test_refusals_change_nothing(sim: Simulator, params: dict[str, Any], text: str) -> None:
     before = sim.world.fork()
     with pytest.raises(Failure) as refused:
         put(sim, **params)
@@ -71,7 +73,7 @@ def test_refusals_change_nothing(sim: Simulator, params: dict[str, object], text
     assert before.diff(sim.world) == []
 
 
-BAD_NAMES: list[tuple[dict[str, object], dict[str, str]]] = [
+BAD_NAMES: list[tuple[dict[str, Any], dict[str, str]]] = [
     ({"delete": "colour"}, {"delete": "unknown option 'colour'"}),
     ({"revert": "colour"}, {"revert": "unknown option 'colour'"}),
     ({"delete": "cores", "cores": 2}, {"delete": "you can't use '-cores' and -delete cores' at the same time"}),
@@ -79,7 +81,7 @@ BAD_NAMES: list[tuple[dict[str, object], dict[str, str]]] = [
 
 
 @pytest.mark.parametrize(("params", "errors"), BAD_NAMES)
-def test_names_of_options_are_looked_at(sim: Simulator, params: dict[str, object], errors: dict[str, str]) -> None:
+def test_names_of_options_are_looked_at(sim: Simulator, params: dict[str, Any], errors: dict[str, str]) -> None:
     with pytest.raises(ParameterErrors) as refused:
         put(sim, **params)
     assert refused.value.errors == errors
@@ -219,7 +221,7 @@ class TestRights:
             ({"serial0": "/dev/ttyS0"}, "only root can set 'serial0' config for real devices"),
         ],
     )
-    def test_refused(self, sim: Simulator, params: dict[str, object], text: str) -> None:
+    def test_refused(self, sim: Simulator, params: dict[str, Any], text: str) -> None:
         give(sim.world, "alice@pve", "/vms/100", "PVEVMUser")
         with pytest.raises(ApiError) as refused:
             put(sim, "alice@pve", **params)
