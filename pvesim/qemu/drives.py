@@ -54,7 +54,17 @@ class Drive:
     def cloudinit(self) -> bool:
         """Whether it is a cloud-init drive, asked for or made."""
         volume = self.file.partition(":")[2]
-        return _CLOUDINIT.fullmatch(self.file) is not None or bool(volume and _CLOUDINIT_FILE.fullmatch(volume))
+        return self.asks_for_cloudinit or bool(volume and _CLOUDINIT_FILE.fullmatch(volume))
+
+    @property
+    def asks_for_cloudinit(self) -> bool:
+        """Whether a cloud-init drive has to be made; what holds firmware variables or a TPM's state can be none."""
+        return self.key in BOOTABLE and _CLOUDINIT.fullmatch(self.file) is not None
+
+    @property
+    def cloudinit_storage(self) -> str | None:
+        """The storage that a cloud-init drive is asked for on, None for the default one."""
+        return self.file.rpartition(":")[0] or None
 
     @property
     def new(self) -> tuple[str | None, float] | None:
@@ -82,7 +92,9 @@ def drives_in(options: Mapping[str, Any]) -> Iterator[Drive]:
 
 
 def print_drive(drive: Drive, file: str, size: int | None) -> str:
-    """A drive as a configuration holds it."""
+    """A drive as a configuration holds it; an unused one is the volume alone."""
+    if drive.key.startswith("unused"):
+        return file
     kept = {name: value for name, value in drive.options.items() if name not in ("format", "size", "import-from")}
     if size is not None:
         kept["size"] = size_text(size)
@@ -110,8 +122,8 @@ def _check_drive(call: Call, vmid: int, drive: Drive, storage: str | None) -> No
         call.check("/", "Sys.Console")
     elif drive.file == "none":
         return
-    elif (cloudinit := _CLOUDINIT.fullmatch(drive.file)) is not None:
-        _check_allocation(call, cloudinit[1] or storage)
+    elif drive.asks_for_cloudinit:
+        _check_allocation(call, drive.cloudinit_storage or storage)
     elif drive.new is not None:
         _check_allocation(call, drive.new[0] or storage)
     elif drive.file.startswith("/"):
@@ -146,11 +158,10 @@ def make_drives(
 
 
 def _make(world: World, node: str, vmid: int, drive: Drive, storage: str | None, log: list[str]) -> str:
-    cloudinit = _CLOUDINIT.fullmatch(drive.file)
     if drive.file in _NO_MEDIUM or drive.file.startswith("/"):
         return print_drive(drive, drive.file, None)
-    if cloudinit is not None:
-        text = _make_cloudinit(world, node, vmid, drive, cloudinit[1] or storage or "", log)
+    if drive.asks_for_cloudinit:
+        text = _make_cloudinit(world, node, vmid, drive, drive.cloudinit_storage or storage or "", log)
     elif drive.new is not None:
         text = _make_disk(world, node, vmid, drive, drive.new[0] or storage or "", log)
     else:

@@ -154,7 +154,7 @@ class TestRunning:
             ("ide2", "none,media=cdrom", True),
         ],
     )
-    def test_options(self, sim: Simulator, option: str, value: object, at_once: bool) -> None:
+    def test_options(self, sim: Simulator, option: str, value: Any, at_once: bool) -> None:
         start(sim)
         put(sim, **{option: value})
         assert (option in pending(sim)) is not at_once
