@@ -9,6 +9,7 @@ import orjson
 from pvesim.cluster import options, rules
 from pvesim.cluster.resources import list_resources
 from pvesim.cluster.rules import the_cluster
+from pvesim.guests.bulk import bulk_action
 from pvesim.routing import Call, route
 
 
@@ -79,3 +80,26 @@ def analyze_schedule(call: Call) -> list[dict[str, Any]]:
     params = call.params
     start = params.get("starttime", int(call.world.now))
     return rules.occurrences(params["schedule"], start, params.get("iterations", 10))
+
+
+# -- many guests at once -----------------------------------------------------------------------------------------------
+
+
+@route("POST", "/cluster/bulk-action/guest/start")
+def start_guests(call: Call) -> str:
+    return bulk_action(call, "start")
+
+
+@route("POST", "/cluster/bulk-action/guest/shutdown")
+def shut_guests_down(call: Call) -> str:
+    return bulk_action(call, "stop")
+
+
+@route("POST", "/cluster/bulk-action/guest/suspend")
+def suspend_guests(call: Call) -> str:
+    return bulk_action(call, "suspend")
+
+
+@route("POST", "/cluster/bulk-action/guest/migrate")
+def migrate_guests(call: Call) -> str:
+    return bulk_action(call, "migrate")
