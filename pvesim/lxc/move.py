@@ -16,7 +16,7 @@ from pvesim.guests.power import found
 from pvesim.guests.reassign import check_goal, reassign
 from pvesim.guests.resize import mount_of
 from pvesim.guests.rules import check_lock, find_guest
-from pvesim.guests.volumes import add_unused, drop_readded, free_volume
+from pvesim.guests.volumes import add_unused, drop_readded, free_volume, in_use
 from pvesim.lxc.mounts import check_storage, new_file_system, print_mount
 from pvesim.lxc.update import MODIFIED
 from pvesim.routing import Call
@@ -64,7 +64,8 @@ def _moved(world: World, task: Task, vmid: int, key: str, volid: str, delete: bo
     mount, volume = mount_of(guest, key), source_of(world, task.node, volid)
     config = drop_readded("lxc", {**guest.config, key: print_mount(mount, volid, volume.size)})
     if delete:
-        free_volume(world, guest.node, mount.volume, vmid)
+        if not in_use(guest, mount.volume, config=config):
+            free_volume(world, guest.node, mount.volume, vmid)
     else:
         add_unused("lxc", config, mount.volume)
     world.put(replace(guest, config=config))

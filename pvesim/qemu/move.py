@@ -16,7 +16,7 @@ from pvesim.guests.power import found
 from pvesim.guests.reassign import check_goal, reassign
 from pvesim.guests.records import Guest
 from pvesim.guests.rules import check_lock, find_guest
-from pvesim.guests.volumes import add_unused, drop_readded, free_volume
+from pvesim.guests.volumes import add_unused, drop_readded, free_volume, in_use
 from pvesim.lxc.update import MODIFIED
 from pvesim.qemu.clone import copy_drive
 from pvesim.qemu.drives import Drive, print_drive, read_drive
@@ -86,7 +86,8 @@ def _moved(world: World, task: Task, vmid: int, key: str, volid: str, delete: bo
     config = drop_readded("qemu", {**guest.config, key: print_drive(drive, volid, size)})
     if delete:
         log = f"removing source volume '{drive.file}' after successful copy"
-        free_volume(world, guest.node, drive.file, vmid)
+        if not in_use(guest, drive.file, config=config):
+            free_volume(world, guest.node, drive.file, vmid)
     else:
         unused = add_unused("qemu", config, drive.file)
         log = f"adding source volume '{drive.file}' as '{unused}' to config"
