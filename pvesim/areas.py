@@ -31,6 +31,7 @@ _ROUTES = (
 )
 # What tasks do: their steps name effects, which may be all that a task kept in a world still refers to.
 _EFFECTS = (
+    "pvesim.backup.jobs",
     "pvesim.backup.run",
     "pvesim.guests.pending",
     "pvesim.guests.power",

@@ -102,10 +102,15 @@ def _sync_steps(world: World, run: BackupRun, guest: Guest, storage: Storage) ->
     ]
 
 
+def packed_size(data: int) -> int:
+    """The size of an archive of that much data before it is compressed."""
+    return -(-(data + 4096) // _RECORD) * _RECORD
+
+
 def tar_line(world: World, archive: Volume) -> str:
     """What `tar` says in the end."""
     data = sum(archive.contents.disk_use.values()) if archive.contents else archive.size
-    written = -(-(data + 4096) // _RECORD) * _RECORD
+    written = packed_size(data)
     rate = world.random_int(90, 240)
     return f"Total bytes written: {written} ({packed_amount(written)}, {rate}MiB/s)"
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from pvesim.access.acl import forget_path
+from pvesim.backup.jobs import leave_jobs
 from pvesim.core.errors import Failure
 from pvesim.core.tasks import Step, Task, effect
 from pvesim.core.world import World
@@ -78,6 +79,7 @@ def _destroy(
         return []
     word = KINDS[kind].word
     log = [f"purging {word} {vmid} from related configurations.."]
+    leave_jobs(world, vmid)
     if world.get(HaResource, _sid(guest)) is not None:
         delete_resource(world, _sid(guest), purge=True)
         log.append(f"NOTE: removed {word} {vmid} from HA resource configuration.")

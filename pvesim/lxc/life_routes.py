@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pvesim.backup.container_restore import restore_container
 from pvesim.guests.template import make_template
 from pvesim.lxc.clone import clone
 from pvesim.lxc.create import create
@@ -14,7 +15,7 @@ _CT = "/nodes/{node}/lxc/{vmid}"
 
 @route("POST", "/nodes/{node}/lxc")
 def create_container(call: Call) -> str:
-    return create(call)
+    return restore_container(call) if call.params.get("restore") else create(call)
 
 
 @route("PUT", f"{_CT}/config")

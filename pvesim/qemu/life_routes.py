@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pvesim.backup.machine_restore import restore_machine
 from pvesim.guests.rules import find_guest
 from pvesim.guests.template import make_template
 from pvesim.qemu.clone import clone
@@ -16,7 +17,7 @@ _VM = "/nodes/{node}/qemu/{vmid}"
 
 @route("POST", "/nodes/{node}/qemu")
 def create_machine(call: Call) -> str:
-    return create(call)
+    return restore_machine(call) if call.params.get("archive") else create(call)
 
 
 @route("PUT", f"{_VM}/config")
