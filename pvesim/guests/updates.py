@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from pvesim.core.errors import Failure
@@ -37,7 +38,8 @@ def release(world: World, guest: Guest, config: dict[str, Any], key: str, text: 
     if disk.volid is None or not owns(guest.vmid, disk, world, guest.node):
         return
     if disk.cloudinit or force:
-        if not in_use(guest, disk.volid, config=config, besides=key):
+        later = replace(guest, pending={name: value for name, value in guest.pending.items() if name != key})
+        if not in_use(later, disk.volid, config=config):
             free_volume(world, guest.node, disk.volid, guest.vmid)
     elif not disk.cdrom:
         add_unused(guest.kind, config, disk.volid)

@@ -270,3 +270,9 @@ def test_a_failing_task_leaves_the_machine_as_it_was(sim: Simulator) -> None:
     task = task_of(sim, "POST", CONFIG, {"cores": 4, "ide1": "local:iso/none.iso,media=cdrom"})
     assert task.exitstatus == "volume 'local:iso/none.iso' does not exist"
     assert "cores" not in config(sim, 100)
+
+
+def test_a_cloud_init_volume_that_is_named_again_stays(sim: Simulator) -> None:
+    put(sim, ide0="local:cloudinit")
+    put(sim, ide0="local:100/vm-100-cloudinit.qcow2,media=cdrom,cache=none")
+    assert "local:100/vm-100-cloudinit.qcow2" in volids(sim, 100)
