@@ -1,5 +1,8 @@
 """Check sessions, each in an environment of its own made from uv.lock: `.venv/bin/nox -s NAME`."""
 
+import shutil
+from pathlib import Path
+
 import nox
 
 nox.options.default_venv_backend = "uv"
@@ -56,3 +59,49 @@ def bench(session: nox.Session) -> None:
     """The measured targets; arguments after -- go to the benchmark."""
     install(session, "test")
     session.run("python", "-m", "bench", *session.posargs)
+
+
+# Other people's clients as tests/clients runs them, by the name of the folder that each gets.
+CLIENTS = {
+    "ansible": ["ansible==12.3.0", "proxmoxer==2.3.0", "requests==2.34.2", "requests-toolbelt==1.0.0"],
+    "prometheus-pve-exporter": ["prometheus-pve-exporter==3.10.2"],
+    "proxmoxer": ["proxmoxer==2.3.0", "requests==2.34.2", "requests-toolbelt==1.0.0"],
+    "pvecontrol": ["pvecontrol==0.8.0"],
+}
+NPM_CLIENTS = ["proxmox-api@1.1.1"]
+
+
+@nox.session
+def clients(session: nox.Session) -> None:
+    """Other people's clients, each in an environment of its own, against `pvesim serve`; arguments go to pytest."""
+    install(session, "test")
+    folder = session.cache_dir / "clients"
+    for name, requirements in CLIENTS.items():
+        if is_new(folder / name, requirements):
+            session.run_install("uv", "venv", "--quiet", "--clear", f"--python={python(session)}", str(folder / name))
+            session.run_install("uv", "pip", "install", "--quiet", f"--python={folder / name}", *requirements)
+            installed(folder / name, requirements)
+    if shutil.which("npm") is None:
+        session.warn("npm is not installed: the clients from npm are left out")
+    elif is_new(folder / "npm", NPM_CLIENTS):
+        quietly = ["--no-audit", "--no-fund", "--loglevel=error"]
+        session.run_install("npm", "install", *quietly, f"--prefix={folder / 'npm'}", *NPM_CLIENTS, external=True)
+        installed(folder / "npm", NPM_CLIENTS)
+    # One server and one client at a time: two cores are busy with that.
+    session.run("pytest", "-n0", "tests/clients", *session.posargs, env={"PVE_CLIENTS": str(folder)})
+
+
+def is_new(folder: Path, requirements: list[str]) -> bool:
+    """Whether a client's environment is still to be made, or was made for other versions."""
+    stamp = folder / "installed"
+    return not stamp.is_file() or stamp.read_text() != "\n".join(requirements)
+
+
+def installed(folder: Path, requirements: list[str]) -> None:
+    """Keep in mind that an environment holds these versions."""
+    (folder / "installed").write_text("\n".join(requirements))
+
+
+def python(session: nox.Session) -> Path:
+    """The interpreter that the session's own environment runs on."""
+    return Path(session.virtualenv.location) / "bin" / "python"

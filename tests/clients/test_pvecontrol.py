@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,16 +68,24 @@ def test_lists_show_what_the_api_shows(pvecontrol: Command, homelab: Served) -> 
 def test_a_task_of_the_past_is_explained(pvecontrol: Command, homelab: Served) -> None:
     listed = rows(pvecontrol, "task", "list")
     (failed,) = [task["upid"] for task in listed if task["exitstatus"] == "job errors"]
-    assert "No space left on device" in pvecontrol("task", "get", "--upid", failed)
+    assert "No space left on device" in pvecontrol("task", "get", failed)
 
 
-def test_a_vm_is_migrated_and_its_log_followed(pvecontrol: Command, homelab: Served) -> None:
-    shown = pvecontrol("vm", "migrate", "105", "--target", "pve1", "--follow")
-    assert "starting migration of VM 105 to node 'pve1'" in shown
+def test_a_running_vm_is_migrated_and_its_log_followed(pvecontrol: Command, homelab: Served) -> None:
+    shown = pvecontrol("vm", "migrate", "101", "--target", "pve1", "--online", "--follow")
+    assert "starting migration of VM 101 to node 'pve1'" in shown
     assert "TASK OK" in shown
-    moved = homelab.guest(105)
+    moved = homelab.guest(101)
     assert moved is not None
-    assert moved["node"] == "pve1"
+    assert (moved["node"], moved["status"]) == ("pve1", "running")
+
+
+def test_a_migration_that_cannot_be_says_why(pvecontrol: Command, homelab: Served) -> None:
+    shown = pvecontrol("vm", "migrate", "105", "--target", "pve1", "--follow")
+    assert "can't migrate local disk 'local-lvm:vm-105-disk-0': non-migratable snapshot exists" in shown
+    stayed = homelab.guest(105)
+    assert stayed is not None
+    assert stayed["node"] == "pve2"
 
 
 def test_checks_find_what_is_wrong(pvecontrol: Command) -> None:

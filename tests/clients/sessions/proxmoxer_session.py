@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from pathlib import Path
 
 from proxmoxer import AuthenticationError, ProxmoxAPI, ResourceException
 from proxmoxer.tools import Files, Tasks
@@ -57,11 +58,9 @@ seen["gone"] = refused(vm.config.get)
 image = io.BytesIO(b"by-proxmoxer" * 50_000)
 image.name = "small.iso"
 seen["upload"] = finish(node.storage("local").upload.post(content="iso", filename=image))
-with open(f"{folder}/larger.iso", "wb") as larger:
-    larger.write(bytes(3_000_000))
-seen["upload with checksum"] = Files(pve, "pve1", "local").upload_local_file_to_storage(f"{folder}/larger.iso")[
-    "exitstatus"
-]
+larger = Path(folder) / "larger.iso"
+larger.write_bytes(bytes(3_000_000))
+seen["upload with checksum"] = Files(pve, "pve1", "local").upload_local_file_to_storage(str(larger))["exitstatus"]
 seen["images"] = {item["volid"]: item["size"] for item in node.storage("local").content.get(content="iso")}
 seen["delete image"] = node.storage("local").content("local:iso/small.iso").delete() is not None
 
@@ -72,5 +71,4 @@ carol = ProxmoxAPI("127.0.0.1", port=int(port), user="carol@pve", password="caro
 seen["carol sees"] = carol.cluster.resources.get(type="vm")
 seen["carol may not"] = refused(carol.nodes("pve1").qemu(100).status.start.post)
 pve.access.users("carol@pve").delete()
-seen["log"] = Tasks.decode_log(pve.nodes("pve2").tasks.get(vmid=101, typefilter="vzdump")[:0])
 json.dump(seen, sys.stdout)
