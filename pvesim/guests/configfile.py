@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from pvesim.core.errors import Failure
 from pvesim.core.world import World
 from pvesim.guests.kinds import KINDS
 from pvesim.guests.records import Guest, Kind, Snapshot
@@ -30,6 +31,15 @@ def render(guest: Guest) -> str:
         for snapshot in sorted(guest.snapshots, key=lambda snapshot: snapshot.name)
     )
     return "".join(parts)
+
+
+def check_writable(kind: Kind, options: Mapping[str, Any]) -> None:
+    """Raise `Failure` for a value that would be more than one line of the file."""
+    for key, value in options.items():
+        if key != "description" and "\n" in str(value):
+            if kind == "qemu":
+                raise Failure(f"unable to parse value of '{key}' - property contains a line feed")
+            raise Failure(f"detected invalid newline inside property '{key}'")
 
 
 def digest_of(world: World, guest: Guest) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from pvesim.contract import FormatError
 from pvesim.contract.formats import parse_size
 from pvesim.core.errors import Failure
 from pvesim.core.tasks import Step, Task, effect
@@ -55,8 +56,11 @@ def _check_space_right(call: Call, vmid: int, key: str) -> None:
 
 
 def wanted_size(current: int, text: str) -> int:
-    """The new size in bytes of `32G` or `+1G`."""
-    return current + parse_size(text[1:]) if text.startswith("+") else parse_size(text)
+    """The new size in bytes of `32G` or `+1G`. Raises `Failure` for one beyond all numbers."""
+    try:
+        return current + parse_size(text[1:]) if text.startswith("+") else parse_size(text)
+    except FormatError as error:  # more than any number can be
+        raise Failure(str(error)) from None
 
 
 # -- machines ------------------------------------------------------------------------------------------------------

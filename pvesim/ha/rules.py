@@ -55,6 +55,7 @@ RULES = SectionFile(
     read=_read_rule,
 )
 Options = Mapping[str, Any]
+_TOO_LONG = 10  # digits: no guest has such an id
 
 
 # -- resources -----------------------------------------------------------------------------------------------------
@@ -64,10 +65,14 @@ def resolve_sid(world: World, sid: str) -> str:
     """The full id of a resource that may be named by the guest's id alone. Raises `Failure` for an unknown guest."""
     if not sid.isdecimal():
         return sid
-    guest = world.get(Guest, int(sid))
+    guest = _guest_named(world, sid)
     if guest is None:
         raise Failure(f"unable do add resource - VM/CT {sid} does not exist")
     return f"{KINDS[guest.kind].sid}:{sid}"
+
+
+def _guest_named(world: World, text: str) -> Guest | None:
+    return world.get(Guest, int(text)) if text.isdecimal() and len(text) < _TOO_LONG else None
 
 
 def is_managed(resource: HaResource | None) -> bool:
@@ -100,7 +105,7 @@ def check_new_resource(world: World, sid: str, type: str | None, options: Option
     if kind not in RESOURCES.types:
         raise Failure(f"unknown section type '{kind}'")
     refuse_group(options)
-    guest = world.get(Guest, int(name)) if name.isdecimal() else None
+    guest = _guest_named(world, name)
     if guest is None:
         raise Failure(f"resource '{sid}' does not exist in cluster")
     if KINDS[guest.kind].sid != kind:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pvesim.core.errors import ApiError, Failure, NotModelled
+from pvesim.core.errors import ApiError, Failure
 from pvesim.core.tasks import Step, Task, effect
 from pvesim.core.world import World
+from pvesim.guests.configfile import check_writable
 from pvesim.guests.disks import volumes_in
 from pvesim.guests.locks import start_locked, unlock
 from pvesim.guests.newcomers import add_to_pool, check_id_free, check_may_create, check_pool
@@ -39,8 +40,6 @@ def create(call: Call) -> str:
     """`POST /nodes/{node}/lxc`; the UPID. Raises in PVE's order: the id, pool, rights, options, template, storages."""
     world, params, vmid = call.world, call.params, call.params["vmid"]
     pool, storage = params.get("pool"), params.get("storage") or "local"
-    if params.get("restore"):
-        raise NotModelled("restoring a container from a backup is not modelled by pvesim")
     check_id_free(world, vmid)
     check_pool(world, pool)
     check_may_create(call, vmid, pool)
@@ -100,6 +99,7 @@ def _create_disks(world: World, task: Task, vmid: int, options: Mapping[str, Any
     guest = world.rows(Guest)[vmid]
     try:
         with world.transaction():
+            check_writable("lxc", options)
             mounts = make_mounts(world, task.node, vmid, options, log)
             world.put(replace(guest, config={"lock": "create", **mounts}))
     except ApiError as error:

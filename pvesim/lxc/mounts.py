@@ -68,7 +68,9 @@ def mounts_in(options: Mapping[str, Any]) -> Iterator[Mount]:
 
 
 def print_mount(mount: Mount, volume: str, size: int | None) -> str:
-    """A mount as a configuration holds it."""
+    """A mount as a configuration holds it; an unused one is the volume alone."""
+    if mount.key.startswith("unused"):
+        return volume
     kept = {name: value for name, value in mount.options.items() if name != "size"}
     if size is not None:
         kept["size"] = size_text(size)

@@ -10,7 +10,7 @@ from typing import Any
 from pvesim.contract import split_list
 from pvesim.core.errors import Failure, ParameterErrors
 from pvesim.core.world import World
-from pvesim.guests.configfile import digest_of
+from pvesim.guests.configfile import check_writable, digest_of
 from pvesim.guests.locks import require_unlocked
 from pvesim.guests.options import UPDATE_ONLY, option_exists
 from pvesim.guests.records import Guest
@@ -62,6 +62,7 @@ def _names(text: str | None, what: str, options: Mapping[str, Any]) -> tuple[str
 def _apply(
     world: World, guest: Guest, options: Mapping[str, Any], delete: Sequence[str], revert: Sequence[str]
 ) -> None:
+    check_writable("lxc", options)
     for key in delete:
         _check_deletion(guest, key)
     for key in options:

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from pvesim.cluster.records import Cluster, Release
-from pvesim.core.errors import ApiError, Failure, NotModelled, ParameterErrors
+from pvesim.core.errors import ApiError, Failure, ParameterErrors
 from pvesim.core.tasks import Step, Task, effect
 from pvesim.core.world import World
+from pvesim.guests.configfile import check_writable
 from pvesim.guests.locks import start_locked, unlock
 from pvesim.guests.newcomers import add_to_pool, check_id_free, check_may_create, check_pool
 from pvesim.guests.options import option_exists, stored, unique_tags, with_mac
@@ -31,8 +32,6 @@ def create(call: Call) -> str:
     """`POST /nodes/{node}/qemu`; the UPID. Raises in PVE's order: pool, rights, drives, options, then the id."""
     world, params, vmid = call.world, call.params, call.params["vmid"]
     pool, storage = params.get("pool"), params.get("storage")
-    if params.get("archive"):
-        raise NotModelled("restoring a virtual machine from an archive is not modelled by pvesim")
     check_pool(world, pool)
     if storage:
         call.check(f"/storage/{storage}", "Datastore.AllocateSpace")
@@ -85,6 +84,7 @@ def _create(
     try:
         with world.transaction():
             drives = make_drives(world, task.node, vmid, options, storage, log)
+            check_writable("qemu", options)
             config = with_defaults(world, {**options, **drives})
             check_boot_order(config)
             world.put(replace(guest, config=config))

@@ -6,6 +6,7 @@ from hashlib import sha256
 
 _ALPHABET = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ROUNDS = 5000
+_LONGEST = 512  # bytes from which on `crypt` refuses a password
 # The digest's bytes are written in threes, in this order.
 _ORDER = [(0, 10, 20), (21, 1, 11), (12, 22, 2), (3, 13, 23), (24, 4, 14), (15, 25, 5), (6, 16, 26)]
 _ORDER += [(27, 7, 17), (18, 28, 8), (9, 19, 29)]
@@ -17,8 +18,10 @@ def salt_of(raw: bytes) -> str:
 
 
 def sha256_crypt(password: str, salt: str) -> str:
-    """The hash of a password with a salt, as `crypt` gives it for `$5$salt`."""
+    """The hash of a password with a salt, as `crypt` gives it for `$5$salt`; for one that is too long, `*0`."""
     word, seed = password.encode(), salt.encode()
+    if len(word) >= _LONGEST:
+        return "*0"
     digest = _mixed(word, seed)
     long_word = _repeat(sha256(word * len(word)).digest(), len(word))
     long_seed = _repeat(sha256(seed * (16 + digest[0])).digest(), len(seed))

@@ -10,7 +10,7 @@ from pvesim.contract import split_list
 from pvesim.core.errors import Failure, ParameterErrors
 from pvesim.core.tasks import Step, Task, effect
 from pvesim.core.world import World
-from pvesim.guests.configfile import digest_of
+from pvesim.guests.configfile import check_writable, digest_of
 from pvesim.guests.locks import require_unlocked, start_locked
 from pvesim.guests.options import UPDATE_ONLY, option_exists
 from pvesim.guests.records import Guest
@@ -154,6 +154,7 @@ def _check_drive_rights(call: Call, options: Mapping[str, Any], delete: Sequence
 
 def _apply(world: World, node: str, vmid: int, update: Update, log: list[str]) -> None:
     guest = find_guest(world, "qemu", node, vmid)
+    check_writable("qemu", update.options)
     config, pending = take_back(world, guest, update.revert)
     guest = replace(guest, config=config, pending=pending)
     world.put(guest)

@@ -23,6 +23,7 @@ _DISK_NUMBER = re.compile(r"(?:vm|base|subvol|basevol)-(\d+)-disk-(\d+)")
 _CLUSTER = 64 * 1024  # of a qcow2 image
 _BLOCK = 4096  # of the file system below
 _SECTOR = 512
+_MOST_DIGITS = 30  # a larger size is beyond every storage as well
 
 
 # -- finding -------------------------------------------------------------------------------------------------------
@@ -113,8 +114,8 @@ def requested_format(filename: str, format: str | None) -> str | None:
 
 def requested_size(text: str) -> int:
     """Bytes of a size as volumes are allocated by: a number of KiB, or one with `M` or `G`."""
-    unit = {"M": 1 << 20, "G": 1 << 30}.get(text[-1])
-    return int(text[:-1]) * unit if unit else int(text) << 10
+    unit = {"M": 1 << 20, "G": 1 << 30}.get(text[-1], 1 << 10)
+    return int(text.rstrip("MG")[:_MOST_DIGITS]) * unit
 
 
 def next_name(world: World, storage: Storage, node: str, vmid: int, format: str | None = None) -> str:

@@ -59,14 +59,15 @@ class WorldRules(Life):
     @rule(vmid=vmids)
     def listings_agree(self, vmid: int) -> None:
         """A guest stands in its node's list exactly if it is there, with the status that its own page shows."""
-        kind = "qemu" if vmid < 200 else "lxc"
+        guest = self.world.get(Guest, vmid)
+        kind = guest.kind if guest else "qemu"
         for node in [name for name, record in self.world.rows(Node).items() if record.online]:
-            rows = {row["vmid"]: row for row in self.sim.request("GET", f"/nodes/{node}/{kind}")}
-            guest = self.world.get(Guest, vmid)
+            # Of a fork each, for a look at a guest that a task works with lets time go on.
+            rows = {row["vmid"]: row for row in self.sim.fork().request("GET", f"/nodes/{node}/{kind}")}
             here = guest is not None and guest.node == node
             assert (vmid in rows) == here, f"{vmid} on {node}"
             if here:
-                shown = self.sim.request("GET", self.path(vmid, "/status/current"))
+                shown = self.sim.fork().request("GET", self.path(vmid, "/status/current"))
                 assert (shown["status"], shown["name"]) == (rows[vmid]["status"], rows[vmid]["name"])
 
 
