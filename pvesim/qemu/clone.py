@@ -46,7 +46,8 @@ def clone(call: Call) -> str:
         raise Failure(f"parameter '{'storage' if storage else 'format'}' not allowed for linked clones")
     disks = [disk for disk in disks_of("qemu", config) if is_drive(disk.key) and (not disk.cdrom or disk.cloudinit)]
     _check_storages(call, disks, storage)
-    if target and not all_shared(world, [disk.volid for disk in disks if disk.volid and not (full and storage)]):
+    used = [each for each in disks_of("qemu", config) if is_drive(each.key) and each.volid]
+    if target and not all_shared(world, [each.volid or "" for each in used if each.cdrom or not (full and storage)]):
         raise Failure(f"can't clone VM to node '{target}' (VM uses local storage)")
     if guest_at(world, "qemu", call.node, newid) is not None:
         raise Failure(f"unable to create VM {newid}: config file already exists")

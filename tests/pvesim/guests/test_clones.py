@@ -54,7 +54,11 @@ def test_to_another_storage_and_format(sim: Simulator) -> None:
 def test_to_another_node_over_shared_storage(sim: Simulator) -> None:
     with pytest.raises(Failure, match=r"can't clone VM to node 'pve2' \(VM uses local storage\)"):
         sim.request("POST", CLONE, {"newid": 101, "target": "pve2"})
-    done(sim, "POST", CLONE, {"newid": 101, "target": "pve2", "storage": "nas", "full": 1})
+    to_pve2 = {"newid": 101, "target": "pve2", "storage": "nas", "full": 1}
+    with pytest.raises(Failure, match="VM uses local storage"):  # its CD stays behind
+        sim.request("POST", CLONE, to_pve2)
+    sim.request("PUT", vm(100, "/config"), {"delete": "ide2"})
+    done(sim, "POST", CLONE, to_pve2)
     assert sim.world.rows(Guest)[101].node == "pve2"
     assert config(sim, 101)["scsi0"].startswith("nas:101/vm-101-disk-0.qcow2")
 
@@ -104,6 +108,7 @@ def test_an_unknown_machine(sim: Simulator) -> None:
 
 
 def test_an_id_that_another_node_has_fails_in_the_task(sim: Simulator) -> None:
+    sim.request("PUT", vm(100, "/config"), {"delete": "ide2"})
     done(sim, "POST", CLONE, {"newid": 101, "target": "pve2", "storage": "nas", "full": 1})
     task = task_of(sim, "POST", CLONE, {"newid": 101})
     file = "/etc/pve/nodes/pve1/qemu-server/101.conf"
