@@ -45,6 +45,10 @@ _ADVICE: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             r"uses local (?:storage|disk)|non-shared storage",
             "Clone it on its own node and move the clone, or name a shared storage.",
         ),
+        (
+            r"non-migratable snapshot",
+            "Its snapshots cannot leave their storage: delete them, or move the disk to a shared storage first.",
+        ),
         (r"snapshot feature is not available", "A disk of it lies on a storage that cannot take snapshots."),
         (r"paused - cannot shutdown", "Let it go on with action resume first, or end it with action stop."),
         (

@@ -51,6 +51,10 @@ class Guests:
             self._read_at = self._now()
         return self._records
 
+    def forget(self) -> None:
+        """Look anew next time: a guest was moved, made or removed."""
+        self._read_at = None
+
     async def find(self, vmid: int, node: str | None = None, kind: Kind | None = None, *, check: bool = False) -> Guest:
         """Find a guest.
 

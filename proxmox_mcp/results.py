@@ -25,7 +25,8 @@ class Shown:
         self.write = write
 
 
-def _bytes(value: float) -> str:
+def bytes_text(value: float) -> str:
+    """A size as people read it: `1.5 GiB`."""
     size = float(value)
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
         if abs(size) < 1024:
@@ -47,7 +48,7 @@ def moment_text(value: float) -> str:
     return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-Bytes = Annotated[int, Shown(_bytes)]
+Bytes = Annotated[int, Shown(bytes_text)]
 """A size in bytes; text: `1.5 GiB`."""
 Share = Annotated[float, Shown(lambda value: f"{value * 100:.1f}%")]
 """A share of one, such as the load of a CPU; text: `12.5%`."""

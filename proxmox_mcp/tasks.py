@@ -158,7 +158,7 @@ class Tasks:
             pause = min(pause * 1.5, _LONGEST_PAUSE)
         if state == "failed":
             reason = str(status.get("exitstatus"))
-            raise TaskFailed(upid, reason, log.tail, subject=task.subject, advice=advice_on(reason))
+            raise TaskFailed(upid, reason, log.tail, subject=task.subject, advice=_advice(reason, log))
         return _result(task, status, log)
 
     async def _read_log(self, task: Upid, log: _Log) -> None:
@@ -168,6 +168,11 @@ class Tasks:
             log.add(lines)
             if len(lines) < _LOG_CHUNK:
                 return
+
+
+def _advice(reason: str, log: _Log) -> str:
+    """On the reason; where that says nothing (`migration aborted`), on what the log's end says."""
+    return advice_on(reason) or advice_on("\n".join(log.tail))
 
 
 def _progress_text(task: Upid, state: State, log: _Log) -> str:

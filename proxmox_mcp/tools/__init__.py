@@ -11,6 +11,7 @@ from proxmox_mcp.tools.firewall import firewall
 from proxmox_mcp.tools.guests import guests
 from proxmox_mcp.tools.inventory import inventory
 from proxmox_mcp.tools.lifecycle import lifecycle
+from proxmox_mcp.tools.migration import migration
 from proxmox_mcp.tools.nodes import nodes
 from proxmox_mcp.tools.snapshots import snapshots
 from proxmox_mcp.tools.storage import storage
@@ -29,5 +30,6 @@ TOOLSETS: tuple[Toolset, ...] = (
     snapshots,
     config,
     creation,
+    migration,
 )
 """All of them, in the order in which a model reads about them."""

@@ -35,6 +35,7 @@ async def follow(call: Call, guest: Guest, upid: str, wait_seconds: int, note: s
         TaskFailed: it ended with an error; the text holds the reason.
     """
     task = await call.tasks.follow(upid, wait_seconds, call.report)
+    call.guests.forget()
     return GuestTask(**dict(task), vmid=guest.vmid, note=STILL_RUNS if task.state == "running" else note)
 
 
