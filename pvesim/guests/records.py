@@ -54,7 +54,8 @@ class Guest:
 
     `config` is what its configuration file holds, values typed as `GET …/config` shows them (lock and template among
     them); `pending` what waits for the next start: a key with a value, or None for a key that will be deleted.
-    `qmpstatus` says more than `status` for a VM: `paused`, `suspended`, `prelaunch`.
+    `qmpstatus` says more than `status` for a VM: `paused`, `suspended`, `prelaunch`. `cloudinit` is what changed since
+    its cloud-init drive was last written: the value of then, None for an option that it had not.
     """
 
     vmid: int
@@ -68,6 +69,7 @@ class Guest:
     started: float = 0.0
     pid: int | None = None
     behaviour: Behaviour = field(default_factory=Behaviour)
+    cloudinit: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
 
     @property
     def key(self) -> int:

@@ -8,16 +8,55 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from ipaddress import ip_interface
 from typing import Any
 from urllib.parse import unquote
 
 from pvesim.core.world import World
-from pvesim.guests.disks import read_options
+from pvesim.guests.configs import MASK
+from pvesim.guests.disks import parse_disks, read_options
 from pvesim.guests.records import Guest
 from pvesim.nodes.records import Node
 
+_OPTIONS = ("cicustom", "cipassword", "citype", "ciupgrade", "ciuser", "nameserver", "searchdomain", "sshkeys")
+_TOLD = re.compile(rf"{'|'.join(_OPTIONS)}|ipconfig\d+")
+_ALSO_TOLD = re.compile(r"name|net\d+")
 _MAC = re.compile(r"(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}")
+
+
+def with_change(guest: Guest, key: str, value: Any) -> Mapping[str, Any]:
+    """What a running machine's cloud-init drive does not tell yet, after an option has got a value (None: is gone)."""
+    if not guest.running or not (_TOLD.fullmatch(key) or _ALSO_TOLD.fullmatch(key)):
+        return guest.cloudinit
+    changed = {key: guest.config.get(key), **guest.cloudinit}
+    return {name: then for name, then in changed.items() if name != key or then != value}
+
+
+def pending_changes(guest: Guest) -> list[dict[str, Any]]:
+    """`GET …/cloudinit`: what the drive tells (`value`), and what it will (`pending`, `delete`)."""
+    entries: list[dict[str, Any]] = []
+    for key in sorted({*guest.config, *guest.cloudinit}):
+        now, waits = guest.config.get(key), key in guest.cloudinit
+        then = guest.cloudinit[key] if waits else now
+        if now is None and then is not None:
+            entries.append({"key": key, "delete": 1})
+        elif waits and then is None and now is not None:
+            entries.append({"key": key, "pending": _shown(key, now)})
+        elif now is not None and _TOLD.fullmatch(key):
+            entry = {"key": key, "value": _shown(key, then)}
+            entries.append({**entry, "pending": _shown(key, now)} if waits else entry)
+    return entries
+
+
+def _shown(key: str, value: Any) -> str:
+    return MASK if key == "cipassword" else str(value)
+
+
+def write_drive(world: World, guest: Guest) -> None:
+    """`PUT …/cloudinit`: the drive tells what is configured now; nothing happens to a machine without one."""
+    if guest.cloudinit and any(disk.cloudinit for disk in parse_disks(guest)):
+        world.put(replace(guest, cloudinit={}))
 
 
 def dump(world: World, guest: Guest, type: str) -> str:

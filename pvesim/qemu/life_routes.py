@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pvesim.backup.machine_restore import restore_machine
+from pvesim.guests.locks import require_unlocked
 from pvesim.guests.rules import find_guest
 from pvesim.guests.template import make_template
 from pvesim.qemu.clone import clone
-from pvesim.qemu.cloudinit import dump
+from pvesim.qemu.cloudinit import dump, pending_changes, write_drive
 from pvesim.qemu.create import create
 from pvesim.qemu.move import move
 from pvesim.qemu.update import unlink, update_in_task, update_now
@@ -48,6 +51,17 @@ def make_machine_template(call: Call) -> str:
 @route("POST", f"{_VM}/move_disk")
 def move_disk(call: Call) -> str:
     return move(call)
+
+
+@route("GET", f"{_VM}/cloudinit")
+def pending_cloudinit(call: Call) -> list[dict[str, Any]]:
+    return pending_changes(find_guest(call.world, "qemu", call.node, call.params["vmid"]))
+
+
+@route("PUT", f"{_VM}/cloudinit")
+def write_cloudinit(call: Call) -> None:
+    require_unlocked(call.world, "qemu", call.params["vmid"])
+    write_drive(call.world, find_guest(call.world, "qemu", call.node, call.params["vmid"]))
 
 
 @route("GET", f"{_VM}/cloudinit/dump")

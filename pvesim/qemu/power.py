@@ -60,6 +60,7 @@ def _prepare(world: World, task: Task, vmid: int) -> Iterable[Step]:
     check_volumes(world, guest)
     steps: list[Step] = []
     if any(disk.cloudinit for disk in parse_disks(guest)):
+        world.put(replace(guest, cloudinit={}))
         steps.append(Step(log=("generating cloud-init ISO",)))
     if guest.lock == "suspended":
         steps.append(Step(log=("Resuming suspended VM",)))

@@ -17,6 +17,7 @@ from pvesim.guests.records import Guest
 from pvesim.guests.rules import check_lock, find_guest
 from pvesim.guests.updates import check_protection, really_pending, release, take_back
 from pvesim.guests.volumes import drop_readded, free_volume, in_use
+from pvesim.qemu.cloudinit import with_change
 from pvesim.qemu.create import requested_options
 from pvesim.qemu.drives import boot_order, check_access, is_drive, make_drives, print_boot_order, read_drive
 from pvesim.qemu.hotplug import takes_at_once
@@ -235,4 +236,4 @@ def _settle(world: World, guest: Guest, key: str, force: bool) -> Guest:
     if is_drive(key) and before is not None:
         release(world, guest, config, key, str(before), force=force)
     pending = {name: waiting for name, waiting in guest.pending.items() if name != key}
-    return replace(guest, config=config, pending=pending)
+    return replace(guest, config=config, pending=pending, cloudinit=with_change(guest, key, value))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pvesim.qemu.shacrypt import salt_of, sha256_crypt
-from tests.pvesim.guests.yard import make_vm, vm, yard
+from tests.pvesim.guests.yard import done, make_vm, vm, yard
 
 KEY = "ssh-ed25519%20AAAAC3NzaC1lZDI1NTE5AAAAIM%2FF0%20root%40vm"
 
@@ -58,6 +58,25 @@ def test_network_data() -> None:
 def test_meta_data_changes_with_the_rest() -> None:
     assert dump("meta") == dump("meta")
     assert dump("meta") != dump("meta", ciuser="joe")
+
+
+def test_a_running_machine_waits_for_its_drive_to_be_written_anew() -> None:
+    sim = yard()
+    make_vm(sim, ide2="local:cloudinit", ciuser="joe", cipassword="secret-pw")
+    path = vm(100, "/cloudinit")
+    in_step = [{"key": "cipassword", "value": "**********"}, {"key": "ciuser", "value": "joe"}]
+    assert sim.request("GET", path) == in_step
+    done(sim, "POST", vm(100, "/status/start"))
+    sim.request("PUT", vm(100, "/config"), {"ciuser": "ann", "nameserver": "10.0.0.1", "delete": "cipassword"})
+    assert sim.request("GET", path) == [
+        {"key": "cipassword", "delete": 1},
+        {"key": "ciuser", "value": "joe", "pending": "ann"},
+        {"key": "nameserver", "pending": "10.0.0.1"},
+    ]
+    sim.request("PUT", vm(100, "/config"), {"ciuser": "joe", "delete": "nameserver"})
+    assert sim.request("GET", path) == [{"key": "cipassword", "delete": 1}, {"key": "ciuser", "value": "joe"}]
+    assert sim.request("PUT", path) is None
+    assert sim.request("GET", path) == [{"key": "ciuser", "value": "joe"}]
 
 
 @pytest.mark.parametrize(
