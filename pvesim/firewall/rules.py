@@ -92,7 +92,7 @@ def update_rule(world: World, scope: Scope, position: int, params: Mapping[str, 
     target = params.get("moveto")
     if target is not None and target != position:
         rule = rules.pop(position)
-        rules.insert(target - 1 if target > position else target, rule)
+        rules.insert(min(target - 1 if target > position else target, len(rules)), rule)
     else:
         changed = _without(stored_rule(params, rules[position]), split_list(params.get("delete") or ""))
         RuleCheck(world, scope, firewall, changed).raise_first()

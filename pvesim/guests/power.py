@@ -25,6 +25,7 @@ from pvesim.storage.volumes import free, volume_of
 STOP_SECONDS = 0.4
 KILL_SECONDS = 1.0
 DEFAULT_TIMEOUT = 60.0  # seconds that a shutdown may take
+_LONGEST = 10 * 365 * 86400.0  # seconds; a longer limit is none
 
 _SUFFIX = {"suspend": {"qemu": "pause", "lxc": "suspend"}, "suspend_to_disk": {"qemu": "suspend", "lxc": "suspend"}}
 _RESUME_KEYS = frozenset(("lock", "vmstate", "runningmachine", "runningcpu"))
@@ -94,10 +95,9 @@ def _overrule_shutdowns(world: World, kind: Kind, node: str, vmid: int, user: st
 
 def time_limit(guest: Guest, timeout: float | None) -> float:
     """How many seconds a shutdown may take: as asked, else the `down` of the guest's startup options, else a minute."""
-    if timeout is not None:
-        return float(timeout)
     down = read_options(str(guest.config.get("startup", "")), "order").get("down")
-    return float(down) if down else DEFAULT_TIMEOUT
+    asked = timeout if timeout is not None else int(down) if down else DEFAULT_TIMEOUT
+    return float(min(asked, _LONGEST))
 
 
 def waits_for_shutdown(guest: Guest, heeds: bool, limit: float) -> bool:

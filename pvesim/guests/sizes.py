@@ -18,6 +18,7 @@ from pvesim.nodes.records import Node
 MIB = 1024**2
 DEFAULT_MEMORY = 512  # MiB, of virtual machines and containers alike
 DEFAULT_ROOT_SIZE = 4 * 1024**3
+MOST = 1e12  # of any unit
 _UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 _SIZE = re.compile(r"(?:^|,)size=(\d+(?:\.\d+)?)([KMGT]?)(?:,|$)")
 _ORDER = re.compile(r"(?:^|,)order=([^,]*)")
@@ -65,10 +66,15 @@ def maxdisk(guest: Guest) -> int:
     return drive_size(drive) if drive else 0
 
 
+def gigabytes(text: str) -> float:
+    """The number of GiB that is asked for: a size beyond all numbers becomes one that no storage has room for."""
+    return min(float(text), MOST)
+
+
 def drive_size(drive: str) -> int:
     """The `size` of a drive or mount point in bytes, 0 where it names none."""
     match = _SIZE.search(drive)
-    return math.floor(float(match[1]) * _UNITS[match[2]]) if match else 0
+    return math.floor(min(float(match[1]), MOST) * _UNITS[match[2]]) if match else 0
 
 
 def _boot_drive(config: Mapping[str, Any]) -> str | None:

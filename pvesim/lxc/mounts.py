@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pvesim.core.errors import Failure, ParameterErrors
 from pvesim.core.world import World
 from pvesim.guests.options import parse_option, print_option
+from pvesim.guests.sizes import gigabytes
 from pvesim.guests.volumes import GIB, existing_volume, make_volume, size_text
 from pvesim.routing import Call
 from pvesim.storage.access import check_volume_access
@@ -46,7 +47,7 @@ class Mount:
     def new(self) -> tuple[str, float] | None:
         """The storage and the size in GiB of a volume that has to be made."""
         match = _NEW.fullmatch(self.volume)
-        return (match[1], float(match[2])) if match else None
+        return (match[1], gigabytes(match[2])) if match else None
 
 
 def is_mount(key: str) -> bool:

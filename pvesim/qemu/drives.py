@@ -13,6 +13,7 @@ from typing import Any
 from pvesim.core.errors import Failure, ParameterErrors
 from pvesim.core.world import World
 from pvesim.guests.options import parse_option, print_option
+from pvesim.guests.sizes import gigabytes
 from pvesim.guests.volumes import GIB, existing_volume, fill, make_volume, size_text
 from pvesim.routing import Call
 from pvesim.storage.access import check_volume_access
@@ -70,7 +71,7 @@ class Drive:
     def new(self) -> tuple[str | None, float] | None:
         """The storage (None for the default one) and the size in GiB of a drive that has to be made."""
         match = _NEW.fullmatch(self.file)
-        return (match[1], float(match[2])) if match and not self.cdrom else None
+        return (match[1], gigabytes(match[2])) if match and not self.cdrom else None
 
 
 def is_drive(key: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 from zlib import crc32
 
@@ -17,6 +17,7 @@ from tests.pvesim.properties.worlds import ISO, TEMPLATE, cluster
 
 # What a name stands for, so that a request would succeed but for the one parameter that is spoilt.
 PLAUSIBLE: Mapping[str, Any] = {
+    "action": "ACCEPT",
     "cidr": "10.0.0.2",
     "command": "info",
     "content": "iso",
@@ -42,17 +43,76 @@ PLAUSIBLE: Mapping[str, Any] = {
     "rule": "together",
     "service": "pvedaemon",
     "sid": "vm:101",
-    "size": "+1G",
+    "size": "1G",
     "snapname": "s1",
     "storage": "local",
+    "subnet": "zone1-10.9.0.0-24",
     "target": "pve2",
     "template": "debian-12-standard_12.7-1_amd64.tar.zst",
     "timezone": "UTC",
     "tokenid": "ci",
     "url": "https://example.org/other.iso",
-    "username": "root@pam",
     "userid": "op@pve",
+    "username": "root@pam",
+    "vnet": "vnet1",
     "volume": ISO,
+    "zone": "zone1",
+}
+# The same where something new is made.
+FRESH: Mapping[str, Any] = {
+    "cidr": "10.0.0.77",
+    "group": "crowd",
+    "groupid": "others",
+    "name": "fresh",
+    "poolid": "fresh",
+    "realm": "other",
+    "roleid": "listener",
+    "sid": "vm:100",
+    "storage": "fresh",
+    "subnet": "10.8.0.0/24",
+    "tokenid": "fresh",
+    "userid": "fresh@pve",
+    "vnet": "vnet2",
+    "zone": "zone2",
+}
+_STOPPED = {"node": "pve2", "vmid": 102}
+_STOPPED_CONTAINER = {"node": "pve2", "vmid": 201}
+# What a method needs beside, or other than, what its parameters' names say.
+SPECIAL: Mapping[str, Mapping[str, Any]] = {
+    "DELETE /cluster/firewall/ipset/{name}": {"name": "empty"},
+    "DELETE /nodes/{node}/lxc/{vmid}": _STOPPED_CONTAINER,
+    "DELETE /nodes/{node}/qemu/{vmid}": _STOPPED,
+    "DELETE /nodes/{node}/storage/{storage}/prunebackups": {"prune-backups": "keep-last=1"},
+    "POST /access/domains": {"type": "ldap", "server1": "ldap", "base_dn": "dc=x", "user_attr": "uid"},
+    "POST /access/ticket": {"password": "pvesim-root"},
+    "POST /cluster/backup": {"schedule": "daily", "vmid": "100"},
+    "POST /cluster/ha/rules": {
+        "rule": "apart",
+        "type": "resource-affinity",
+        "affinity": "positive",
+        "resources": "vm:101,vm:102",
+    },
+    "POST /cluster/sdn/zones": {"type": "simple"},
+    "POST /cluster/sdn/vnets": {"zone": "zone1"},
+    "POST /nodes/{node}/lxc/{vmid}/clone": {**_STOPPED_CONTAINER, "newid": 204},
+    "POST /nodes/{node}/lxc/{vmid}/migrate": {**_STOPPED_CONTAINER, "target": "pve1"},
+    "POST /nodes/{node}/lxc/{vmid}/move_volume": {**_STOPPED_CONTAINER, "volume": "mp0", "storage": "local"},
+    "POST /nodes/{node}/lxc/{vmid}/status/start": _STOPPED_CONTAINER,
+    "POST /nodes/{node}/lxc/{vmid}/template": _STOPPED_CONTAINER,
+    "POST /nodes/{node}/qemu/{vmid}/config": {"cores": 1},
+    "POST /nodes/{node}/qemu/{vmid}/migrate": {**_STOPPED, "target": "pve1"},
+    "POST /nodes/{node}/qemu/{vmid}/move_disk": {"storage": "local"},
+    "POST /nodes/{node}/qemu/{vmid}/template": _STOPPED,
+    "POST /nodes/{node}/storage/{storage}/content": {"filename": "vm-100-disk-7.raw"},
+    "POST /nodes/{node}/vzdump": {"vmid": "101", "storage": "local"},
+    "POST /storage": {"type": "dir", "path": "/srv/fresh"},
+    "PUT /access/acl": {"users": "op@pve"},
+    "PUT /cluster/ha/rules/{rule}": {"type": "resource-affinity"},
+    "PUT /nodes/{node}/lxc/{vmid}/config": {"onboot": 1},
+    "PUT /nodes/{node}/lxc/{vmid}/resize": {"disk": "rootfs", "size": "+1G"},
+    "PUT /nodes/{node}/qemu/{vmid}/config": {"onboot": 1},
+    "PUT /nodes/{node}/qemu/{vmid}/resize": {"size": "+1G"},
+    "PUT /nodes/{node}/qemu/{vmid}/unlink": {"idlist": "scsi0"},
 }
 
 HOSTILE: tuple[str, ...] = (
@@ -68,6 +128,8 @@ HOSTILE: tuple[str, ...] = (
     "%2e%2e%2f%00%0d%0aSet-Cookie: x",
     "'\"<script>alert(1)</script>",
     "9" * 5000,
+    f"thin:{'9' * 400}",
+    f"thin:vm-100-disk-0,size={'9' * 400}G",
     "-1",
     "",
     ",,=,=",
@@ -106,6 +168,7 @@ def furnished() -> Simulator:
     for scope in ("/cluster", "/nodes/pve1/qemu/100", "/nodes/pve1/lxc/200"):
         sim.request("POST", f"{scope}/firewall/aliases", {"name": "web", "cidr": "10.0.0.1"})
         sim.request("POST", f"{scope}/firewall/ipset", {"name": "web"})
+        sim.request("POST", f"{scope}/firewall/ipset", {"name": "empty"})
         sim.request("POST", f"{scope}/firewall/ipset/web", {"cidr": "10.0.0.2"})
     sim.request("POST", "/cluster/firewall/groups", {"group": "crew"})
     for scope in ("/cluster", "/nodes/pve1", "/nodes/pve1/qemu/100", "/nodes/pve1/lxc/200"):
@@ -118,25 +181,31 @@ def furnished() -> Simulator:
     sim.request("POST", "/cluster/ha/resources", {"sid": "vm:102", "state": "stopped"})
     rule = {"rule": "together", "type": "resource-affinity", "resources": "vm:101,vm:102", "affinity": "positive"}
     sim.request("POST", "/cluster/ha/rules", rule)
+    sim.request("POST", "/cluster/sdn/zones", {"zone": "zone1", "type": "simple"})
+    sim.request("POST", "/cluster/sdn/vnets", {"vnet": "vnet1", "zone": "zone1"})
+    sim.request("POST", "/cluster/sdn/vnets/vnet1/subnets", {"subnet": "10.9.0.0/24", "type": "subnet"})
     for guest in ("qemu/100", "lxc/200"):
         sim.request("POST", f"/nodes/pve1/{guest}/snapshot", {"snapname": "s1"})
     sim.clock.advance(60)
     return sim
 
 
+def sound(method: Method) -> Case:
+    """A request that the method may well do."""
+    return _case(method, "sound", {}, None)
+
+
+def _case(method: Method, label: str, changed: Mapping[str, Any], field: str | None, without: str = "") -> Case:
+    places, given = places_of(method), {**plausible(method), **changed}
+    path = method.path.format_map({name: str(given[name]) for name in places})
+    params = {key: each for key, each in given.items() if key not in places and key != without}
+    return Case(label, method.verb, path, params, field)
+
+
 def cases(method: Method) -> Iterator[Case]:
-    """All requests that are made of one method."""
-    required = {name: value(method, name, method.parameters.schemas[name]) for name in method.parameters.required}
-    places = set(re.findall(r"{([^}]+)}", method.path))
-    for name in places:
-        required.setdefault(name, value(method, name, method.parameters.schemas[name]))
-
-    def case(label: str, changed: Mapping[str, Any], field: str | None, without: str = "") -> Case:
-        given = {**required, **changed}
-        path = method.path.format_map({name: str(given[name]) for name in places})
-        params = {key: each for key, each in given.items() if key not in places and key != without}
-        return Case(label, method.verb, path, params, field)
-
+    """All requests that are made of one method with one parameter spoilt."""
+    places = places_of(method)
+    case = partial(_case, method)
     if not method.parameters.additional:
         yield case("unknown", {"no-such-parameter": "1"}, "no-such-parameter")
     for name in method.parameters.required:
@@ -155,6 +224,9 @@ def cases(method: Method) -> Iterator[Case]:
         yield from (case(f"{name} is {short(bad)}", {name: bad}, name) for bad in wrong(schema))
         if schema.type in ("string", "any"):
             yield from (case(f"{name} is {short(text)}", {name: text}, None) for text in HOSTILE)
+        elif schema.type in ("integer", "number") and schema.maximum is None:
+            yield case(f"{name} is huge", {name: _TOO_BIG}, None)
+            yield case(f"{name} is large", {name: 2**63}, None)
 
 
 def short(value: Any) -> str:
@@ -194,8 +266,26 @@ def wrong(schema: Schema) -> Iterator[Any]:
         yield {"a": 1}
 
 
-def value(method: Method, name: str, schema: Schema) -> Any:
+@cache
+def places_of(method: Method) -> frozenset[str]:
+    """The parameters that stand in the path."""
+    return frozenset(re.findall(r"{([^}]+)}", method.path))
+
+
+@cache
+def plausible(method: Method) -> Mapping[str, Any]:
+    """A request that may well be done: what the path and the method cannot do without, and what makes sense beside."""
+    schemas, places = method.parameters.schemas, places_of(method)
+    names = [*method.parameters.required, *places]
+    given = {name: value(method, name, schemas[name], fresh=name not in places) for name in names}
+    return {**given, **SPECIAL.get(f"{method.verb} {method.path}", {})}
+
+
+def value(method: Method, name: str, schema: Schema, *, fresh: bool) -> Any:
     """Something that the parameter may well be."""
+    makes = method.verb == "POST" and ("/nodes/" not in method.path or "/firewall/" in method.path)
+    if fresh and makes and name in FRESH and not schema.enum:
+        return FRESH[name]
     if name == "vmid":
         new = {"/nodes/{node}/qemu": 103, "/nodes/{node}/lxc": 203}
         return new.get(method.path, 200 if "/lxc/" in method.path else 100)

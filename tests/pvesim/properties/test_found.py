@@ -67,6 +67,13 @@ def test_no_option_brings_a_second_line_into_the_file(
             {"vmid": 100, "filename": "vm-100-disk-9", "size": MANY},
             "not enough free space",
         ),
+        ("POST", "/nodes/pve1/qemu", {"vmid": 103, "scsi0": f"thick:{MANY[:400]}"}, "unable to create VM 103 - not "),
+        (
+            "POST",
+            "/nodes/pve1/lxc",
+            {"vmid": 203, "ostemplate": TEMPLATE, "rootfs": f"thick:{MANY[:400]}"},
+            "unable to create CT 203 - not enough free space",
+        ),
         ("POST", "/cluster/ha/resources", {"sid": MANY}, f"unable do add resource - VM/CT {MANY}"),
         ("POST", "/cluster/ha/resources", {"sid": f"vm:{MANY}"}, f"resource 'vm:{MANY}' does not exist in cluster"),
     ],
@@ -77,6 +84,17 @@ def test_numbers_beyond_all_bounds_are_refused(
     before = dict(simulator.world.rows(Volume))
     assert refusal(simulator, verb, path, params).startswith(text)
     assert simulator.world.rows(Volume) == before
+
+
+def test_a_time_or_place_beyond_all_bounds_is_as_good_as_the_last(simulator: Simulator) -> None:
+    simulator.request("POST", "/nodes/pve1/lxc/200/status/shutdown", {"timeout": int(MANY[:400])})
+    simulator.clock.advance(60)
+    assert not simulator.world.rows(Guest)[200].running
+    for comment in ("second", "first"):
+        rule = {"action": "ACCEPT", "type": "in", "comment": comment}
+        simulator.request("POST", "/cluster/firewall/rules", rule)
+    simulator.request("PUT", "/cluster/firewall/rules/0", {"moveto": int(MANY[:400])})
+    assert [rule["comment"] for rule in simulator.request("GET", "/cluster/firewall/rules")] == ["second", "first"]
 
 
 def test_a_password_that_is_too_long_fits_nothing() -> None:
