@@ -21,6 +21,8 @@ from pvesim.guests.rules import check_lock, find_guest
 from pvesim.guests.volumes import free_volume, owned_volumes
 from pvesim.ha.records import HaResource
 from pvesim.ha.rules import delete_resource
+from pvesim.replication.records import jobs_of
+from pvesim.replication.run import forget_jobs
 from pvesim.routing import Call
 from pvesim.storage.records import Volume
 from pvesim.storage.volumes import linked_clones, volume_of
@@ -58,6 +60,9 @@ def check_removable(world: World, guest: Guest, purge: bool) -> None:
         raise Failure(f"can't remove {word} {guest.vmid} - protection mode enabled")
     if world.get(HaResource, _sid(guest)) is not None and not purge:
         raise Failure(f"unable to remove {word} {guest.vmid} - used in HA resources and purge parameter not set.")
+    jobs = jobs_of(world, guest.vmid)
+    if jobs and not purge:
+        raise Failure(f"There is a replication job '{jobs[0].id}' for guest '{guest.vmid}' - Please remove that first.")
 
 
 def _sid(guest: Guest) -> str:
@@ -80,6 +85,7 @@ def _destroy(
     word = KINDS[kind].word
     log = [f"purging {word} {vmid} from related configurations.."]
     leave_jobs(world, vmid)
+    forget_jobs(world, vmid)
     if world.get(HaResource, _sid(guest)) is not None:
         delete_resource(world, _sid(guest), purge=True)
         log.append(f"NOTE: removed {word} {vmid} from HA resource configuration.")

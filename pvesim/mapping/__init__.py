@@ -1,0 +1,1 @@
+"""Names for devices and directories of several nodes: `/cluster/mapping`."""

@@ -1,0 +1,1 @@
+"""External metric servers and the export of metrics: `/cluster/metrics`."""

@@ -1,0 +1,1 @@
+"""Copies of guests' volumes on other nodes: `/cluster/replication`, `/nodes/{node}/replication`."""
