@@ -49,6 +49,15 @@ _ADVICE: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             r"non-migratable snapshot",
             "Its snapshots cannot leave their storage: delete them, or move the disk to a shared storage first.",
         ),
+        (
+            r"No QEMU guest agent configured",
+            "Set its option agent=1 with update_vm_config, install qemu-guest-agent in it, and restart it.",
+        ),
+        (
+            r"QEMU guest agent is not running",
+            "The agent in the VM gives no answer: it is not installed, not started yet, or the VM hangs.",
+        ),
+        (r"Failed to execute child process", "There is no such program in the VM; give its full path, or run sh -c."),
         (r"snapshot feature is not available", "A disk of it lies on a storage that cannot take snapshots."),
         (r"paused - cannot shutdown", "Let it go on with action resume first, or end it with action stop."),
         (

@@ -3,6 +3,7 @@
 from proxmox_mcp.tooling import Toolset
 from proxmox_mcp.tools import cloning as _cloning  # noqa: F401 - declares its tools in the toolset of creation
 from proxmox_mcp.tools import removal as _removal  # noqa: F401 - likewise
+from proxmox_mcp.tools.agent import agent
 from proxmox_mcp.tools.backups import backups
 from proxmox_mcp.tools.cluster import cluster
 from proxmox_mcp.tools.config import config
@@ -31,5 +32,6 @@ TOOLSETS: tuple[Toolset, ...] = (
     config,
     creation,
     migration,
+    agent,
 )
 """All of them, in the order in which a model reads about them."""

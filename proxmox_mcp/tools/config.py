@@ -167,7 +167,7 @@ def check_options(options: Mapping[str, Any], delete: Sequence[str]) -> None:
         raise InvalidArgument(f"{', '.join(both)}: to be set and to be unset at once.", "Say one of them.")
     if unused := [key for key in delete if _UNUSED.match(key)]:
         raise InvalidArgument(
-            f"Unsetting {', '.join(unused)} would destroy the disk.", "That is what delete_guest_disk is for."
+            f"Unsetting {', '.join(unused)} would destroy the disk.", "That is what delete_disk is for."
         )
 
 

@@ -67,7 +67,7 @@ _CONCISE = frozenset({"vmid", "name", "status", "qmpstatus", "lock", "uptime", "
 _WHILE_RUNNING = frozenset({"uptime", "cpu", "mem"})
 # What PVE keeps for itself: a reader of the configuration learns nothing from it.
 _MACHINE_MADE = frozenset({"digest", "meta", "smbios1", "vmgenid"})
-_SECRET_KEY = re.compile(r"password|secret|token", re.IGNORECASE)
+_SECRET_KEY = re.compile(r"password|secret|token|sshkeys", re.IGNORECASE)
 
 
 @guests.tool(risk=Risk.READ, title="Read a VM's state")

@@ -239,11 +239,16 @@ def execute(world: World, guest: Guest, command: Sequence[str]) -> int:
 
 
 def result_of(world: World, guest: Guest, pid: int) -> dict[str, Any]:
-    """What a command ended with, told once. Raises `Failure` for a process that the agent does not know."""
+    """What a command ended with, told once; nothing of one with `exited: 0`, which never ends.
+
+    Raises `Failure` for a process that the agent does not know.
+    """
     session = session_of(world, guest)
     result = session.finished.get(pid)
     if result is None:
         raise refusal(f"PID {pid} does not exist")
+    if not result.get("exited", 1):
+        return {"exited": 0}
     world.put(replace(session, finished={key: value for key, value in session.finished.items() if key != pid}))
     return {"exited": 1, "exitcode": 0, **result}
 
