@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from pvesim.access.rules import ROOT
-from pvesim.backup.options import check_may_set, check_pool, storage_of, verified
+from pvesim.backup.options import check_job_pool, check_may_set, storage_of, verified
 from pvesim.backup.records import BackupJob
 from pvesim.backup.run import launch
 from pvesim.backup.selection import chosen_guests, split_by_node
@@ -108,7 +108,7 @@ def create_job(call: Call) -> None:
     """`POST /cluster/backup`. Raises `Forbidden`, `Failure`, and `ParameterErrors` where there is no schedule."""
     world = call.world
     options, _, _ = split_changes(call.params, "id")
-    check_pool(call, options)
+    check_job_pool(call, options)
     check_may_set(call, options.keys(), fleecing=options.get("fleecing"))
     _check_storage(call, options)
     options = _with_schedule(options, required=True)
@@ -157,7 +157,7 @@ def update_job(call: Call) -> None:
     """`PUT /cluster/backup/{id}`. Raises as creating does, and nested for an unknown job."""
     world = call.world
     given, delete, _ = split_changes(call.params, "id")
-    check_pool(call, given)
+    check_job_pool(call, given)
     check_may_set(call, [*given, *delete], fleecing=given.get("fleecing"))
     if given.get("storage"):
         call.check(f"/storage/{given['storage']}", "Datastore.Allocate")

@@ -15,6 +15,7 @@ from pvesim.contract.formats import split_list
 from pvesim.core.errors import Failure, ParameterErrors
 from pvesim.core.world import World
 from pvesim.guests.disks import read_options
+from pvesim.guests.newcomers import check_pool
 from pvesim.pools.records import Pool
 from pvesim.routing import Call
 
@@ -113,11 +114,11 @@ def check_may_back_up(call: Call, options: Mapping[str, Any]) -> None:
         call.check(f"/storage/{storage}", "Datastore.Allocate")
 
 
-def check_pool(call: Call, options: Mapping[str, Any]) -> None:
-    """Raise `Failure` for a pool that is not there, `Forbidden` unless who asks may back it up."""
+def check_job_pool(call: Call, options: Mapping[str, Any]) -> None:
+    """Raise `Forbidden` for a pool that is not there, and unless who asks may back it up."""
     pool = options.get("pool")
     if pool is not None:
-        find_pool(call.world, pool)
+        check_pool(call.world, pool)
         call.check(f"/pool/{pool}", "VM.Backup")
 
 

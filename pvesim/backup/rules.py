@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pvesim.backup.options import check_may_back_up, check_pool, storage_of, verified
+from pvesim.backup.options import check_may_back_up, storage_of, verified
 from pvesim.backup.run import launch, running_on
 from pvesim.backup.selection import chosen_guests, split_by_node
 from pvesim.core.errors import ParameterErrors
@@ -16,14 +16,13 @@ NOTHING_TO_DO = "OK"
 def back_up(call: Call) -> str:
     """Start a backup on the answering node; the UPID, or `OK` where none of the chosen guests is on it.
 
-    Raises in PVE's order: privileges on options, options that exclude each other, the pool, the target storage.
+    Raises in PVE's order: privileges on options, options that exclude each other, the target storage, the pool.
     """
     if call.params.get("stdout"):
         raise ParameterErrors({"stdout": "option is only allowed on the command line interface."})
     given = as_stored(call.params)
     check_may_back_up(call, given)
     options = verified(given)
-    check_pool(call, options)
     storage = storage_of(options)
     if storage is not None:
         call.check(f"/storage/{storage}", "Datastore.AllocateSpace")

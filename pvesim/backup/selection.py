@@ -65,7 +65,7 @@ def is_bind(volume: BackupVolume) -> bool:
 def chosen_guests(world: World, options: Mapping[str, Any]) -> list[int]:
     """The ids that a backup's options name, sorted, some of which may be no guests. Raises `Failure`: unknown pool."""
     if options.get("pool"):
-        chosen = _pool_members(world, str(options["pool"]))
+        chosen = set(find_pool(world, str(options["pool"])).vmids)
     elif options.get("vmid"):
         chosen = {int(vmid) for vmid in split_list(str(options["vmid"]))}
     elif options.get("all"):
@@ -75,13 +75,6 @@ def chosen_guests(world: World, options: Mapping[str, Any]) -> list[int]:
     if not options.get("vmid"):
         chosen -= {int(vmid) for vmid in split_list(str(options.get("exclude") or ""))}
     return sorted(chosen)
-
-
-def _pool_members(world: World, poolid: str) -> set[int]:
-    """The guests of a pool and of those nested in it."""
-    find_pool(world, poolid)
-    inside = (pool for name, pool in world.rows(Pool).items() if name == poolid or name.startswith(f"{poolid}/"))
-    return {vmid for pool in inside for vmid in pool.vmids}
 
 
 def split_by_node(world: World, vmids: list[int], node: str) -> tuple[list[int], list[int]]:
