@@ -23,10 +23,16 @@ def pvecontrol(homelab: Served, tmp_path_factory: pytest.TempPathFactory) -> Com
     # JSON is YAML too.
     config.write_text(json.dumps({"clusters": [{**cluster, "ssl_verify": True}]}))
 
-    def run(*arguments: str) -> str:
+    def run(*arguments: str, ends_with: int = 0) -> str:
         options = ["--config", str(config), "--cluster", "lab"]
         return installed.run(
-            homelab, installed.program("pvecontrol"), *options, *arguments, HOME=str(folder), TERM="dumb"
+            homelab,
+            installed.program("pvecontrol"),
+            *options,
+            *arguments,
+            ends_with=ends_with,
+            HOME=str(folder),
+            TERM="dumb",
         )
 
     return run
@@ -89,9 +95,12 @@ def test_a_migration_that_cannot_be_says_why(pvecontrol: Command, homelab: Serve
 
 
 def test_checks_find_what_is_wrong(pvecontrol: Command) -> None:
-    shown = pvecontrol("sanitycheck")
+    shown = pvecontrol("sanitycheck", ends_with=1)  # as something critical is among it
     assert "Node 'pve1' isn't in mem overcommit" in shown
-    assert "Group monitor-home contain only" not in shown
+    assert "HA Group checked" in shown
+    assert "VM '103/legacy' is running but 'startonboot' is set to false" in shown
+    assert "Storage 'pve1/local-lvm' have 6/6 disk used" in shown
+    assert "Vm 104 (win11) is not associated to any backup job" in shown
 
 
 def test_the_report_names_every_vm(pvecontrol: Command) -> None:
