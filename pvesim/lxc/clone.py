@@ -10,6 +10,7 @@ from typing import Any
 from pvesim.core.errors import Failure
 from pvesim.core.tasks import Step, Task, effect
 from pvesim.core.world import World
+from pvesim.guests.checks import check_networks
 from pvesim.guests.clones import start_clone, take_place
 from pvesim.guests.copying import all_shared, check_target, copy_seconds, source_of, take_over
 from pvesim.guests.disks import Disk, disks_of
@@ -45,6 +46,7 @@ def clone(call: Call) -> str:
         raise Failure("parameter 'storage' not allowed for linked clones")
     disks = [disk for disk in disks_of("lxc", config) if is_mount(disk.key)]
     _check_mounts(call, guest, disks, full=bool(full), snapname=snapname)
+    check_networks(call, config)
     for name in {storage or disk.storage: None for disk in disks}:
         call.check(f"/storage/{name}", "Datastore.AllocateSpace")
     if target and not all_shared(world, [disk.volid for disk in disks if disk.volid and not (full and storage)]):

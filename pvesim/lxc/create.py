@@ -10,6 +10,7 @@ from typing import Any
 from pvesim.core.errors import ApiError, Failure
 from pvesim.core.tasks import Step, Task, effect
 from pvesim.core.world import World
+from pvesim.guests.checks import check_hookscript, check_networks, check_ssh_keys
 from pvesim.guests.configfile import check_writable
 from pvesim.guests.disks import volumes_in
 from pvesim.guests.locks import start_locked, unlock
@@ -41,12 +42,16 @@ def create(call: Call) -> str:
     world, params, vmid = call.world, call.params, call.params["vmid"]
     pool, storage = params.get("pool"), params.get("storage") or "local"
     check_id_free(world, vmid)
+    check_ssh_keys(params.get("ssh-public-keys") or "")
     check_pool(world, pool)
     check_may_create(call, vmid, pool)
     unprivileged = params.get("unprivileged") is not False
     given = {key: value for key, value in params.items() if key not in _HOW and not key.startswith("unused")}
     options = requested_options(world, given, storage)
     check_options(call, vmid, pool, options, unprivileged=unprivileged)
+    check_networks(call, options)
+    if options.get("hookscript"):
+        check_hookscript(world, call.node, options["hookscript"])
     _check_template(call, params["ostemplate"], vmid)
     if "rootfs" not in options and any(is_mount(key) for key in options):
         raise Failure("mount points configured, but 'rootfs' not set - aborting")

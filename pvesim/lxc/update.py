@@ -10,6 +10,7 @@ from typing import Any
 from pvesim.contract import split_list
 from pvesim.core.errors import Failure, ParameterErrors
 from pvesim.core.world import World
+from pvesim.guests.checks import check_hookscript, check_networks
 from pvesim.guests.configfile import check_writable, digest_of
 from pvesim.guests.locks import require_unlocked
 from pvesim.guests.options import UPDATE_ONLY, option_exists
@@ -41,11 +42,14 @@ def update(call: Call) -> None:
     unprivileged = bool(guest.config.get("unprivileged"))
     check_options(call, vmid, None, delete, unprivileged=unprivileged)
     check_options(call, vmid, None, options, unprivileged=unprivileged)
+    check_networks(call, options)
     check_access(call, vmid, options)
     require_unlocked(world, "lxc", vmid)
     check_lock(guest)
     if params.get("digest") and params["digest"] != digest_of(world, guest):
         raise Failure(MODIFIED)
+    if options.get("hookscript"):
+        check_hookscript(world, call.node, str(options["hookscript"]))
     _apply(world, guest, options, delete, revert)
 
 

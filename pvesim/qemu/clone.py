@@ -10,6 +10,7 @@ from typing import Any
 from pvesim.core.errors import Failure
 from pvesim.core.tasks import Step, Task, effect
 from pvesim.core.world import World
+from pvesim.guests.checks import check_networks
 from pvesim.guests.clones import start_clone, take_place
 from pvesim.guests.copying import all_shared, check_target, copy_steps, source_of, take_over
 from pvesim.guests.disks import Disk, disks_of
@@ -46,6 +47,7 @@ def clone(call: Call) -> str:
         raise Failure(f"parameter '{'storage' if storage else 'format'}' not allowed for linked clones")
     disks = [disk for disk in disks_of("qemu", config) if is_drive(disk.key) and (not disk.cdrom or disk.cloudinit)]
     _check_storages(call, disks, storage)
+    check_networks(call, config)
     used = [each for each in disks_of("qemu", config) if is_drive(each.key) and each.volid]
     if target and not all_shared(world, [each.volid or "" for each in used if each.cdrom or not (full and storage)]):
         raise Failure(f"can't clone VM to node '{target}' (VM uses local storage)")

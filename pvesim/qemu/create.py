@@ -10,6 +10,7 @@ from pvesim.cluster.records import Cluster, Release
 from pvesim.core.errors import ApiError, Failure, ParameterErrors
 from pvesim.core.tasks import Step, Task, effect
 from pvesim.core.world import World
+from pvesim.guests.checks import check_encoded_ssh_keys, check_hookscript, check_networks
 from pvesim.guests.configfile import check_writable
 from pvesim.guests.locks import start_locked, unlock
 from pvesim.guests.newcomers import add_to_pool, check_id_free, check_may_create, check_pool
@@ -32,6 +33,7 @@ def create(call: Call) -> str:
     """`POST /nodes/{node}/qemu`; the UPID. Raises in PVE's order: pool, rights, drives, options, then the id."""
     world, params, vmid = call.world, call.params, call.params["vmid"]
     pool, storage = params.get("pool"), params.get("storage")
+    check_encoded_ssh_keys(params.get("sshkeys") or "")
     check_pool(world, pool)
     if storage:
         call.check(f"/storage/{storage}", "Datastore.AllocateSpace")
@@ -39,6 +41,8 @@ def create(call: Call) -> str:
     options = requested_options(world, {key: value for key, value in params.items() if key not in _HOW})
     check_access(call, vmid, options, storage)
     check_options(call, vmid, pool, options)
+    check_networks(call, options)
+    check_script(call, options)
     try:
         check_id_free(world, vmid)
     except Failure as taken:
@@ -73,6 +77,15 @@ def requested_options(world: World, given: Mapping[str, Any]) -> dict[str, Any]:
         elif key == "cipassword" and not value.startswith(("$5$", "$6$")):
             options[key] = sha256_crypt(value, salt_of(world.random_bytes(8, "salt")))
     return options
+
+
+def check_script(call: Call, options: Mapping[str, Any]) -> None:
+    """Raise `ParameterErrors` for a hook script that is none or not there."""
+    if options.get("hookscript"):
+        try:
+            check_hookscript(call.world, call.node, str(options["hookscript"]))
+        except Failure as error:
+            raise ParameterErrors({"hookscript": f"{error.message}\n"}) from None
 
 
 @effect("qemu.create")

@@ -10,6 +10,7 @@ from pvesim.contract import split_list
 from pvesim.core.errors import Failure, ParameterErrors
 from pvesim.core.tasks import Step, Task, effect
 from pvesim.core.world import World
+from pvesim.guests.checks import check_encoded_ssh_keys, check_networks
 from pvesim.guests.configfile import check_writable, digest_of
 from pvesim.guests.locks import require_unlocked, start_locked
 from pvesim.guests.options import UPDATE_ONLY, option_exists
@@ -18,7 +19,7 @@ from pvesim.guests.rules import check_lock, find_guest
 from pvesim.guests.updates import check_protection, really_pending, release, take_back
 from pvesim.guests.volumes import drop_readded, free_volume, in_use
 from pvesim.qemu.cloudinit import with_change
-from pvesim.qemu.create import requested_options
+from pvesim.qemu.create import check_script, requested_options
 from pvesim.qemu.drives import boot_order, check_access, is_drive, make_drives, print_boot_order, read_drive
 from pvesim.qemu.hotplug import takes_at_once
 from pvesim.qemu.privileges import check_options
@@ -92,6 +93,7 @@ def _checked(call: Call) -> Update:
     given = {key: value for key, value in params.items() if key not in UPDATE_ONLY and value is not None}
     if not given and not params.get("delete") and not params.get("revert"):
         raise Failure("no options specified")
+    check_encoded_ssh_keys(given.get("sshkeys") or "")
     log = _log_line(params["vmid"], given)
     options = requested_options(call.world, given)
     revert = _names(params.get("revert"), "revert", options, ())
@@ -99,6 +101,8 @@ def _checked(call: Call) -> Update:
     check_options(call, params["vmid"], None, delete)
     check_options(call, params["vmid"], None, options)
     check_access(call, params["vmid"], options, None)
+    check_networks(call, options)
+    check_script(call, options)
     guest = _guest(call)
     require_unlocked(call.world, "qemu", guest.vmid)
     if params.get("digest") and params["digest"] != digest_of(call.world, guest):

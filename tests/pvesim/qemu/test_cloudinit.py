@@ -9,7 +9,7 @@ import pytest
 from pvesim.qemu.shacrypt import salt_of, sha256_crypt
 from tests.pvesim.guests.yard import done, make_vm, vm, yard
 
-KEY = "ssh-ed25519%20AAAAC3NzaC1lZDI1NTE5AAAAIM%2FF0%20root%40vm"
+KEY = "ssh-ed25519%20AAAAC3NzaC1lZDI1NTE5AAAAIM%2FF0RUfARhMDDbvnOUCHgtfqiLM%2B1gq4qHRd0gNyC9f%20root%40vm"
 
 
 def dump(type: str, **options: Any) -> str:
@@ -29,7 +29,7 @@ def test_user_data() -> None:
         "user: joe",
         "password: $5$salt$hash",
         "ssh_authorized_keys:",
-        "  - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIM/F0 root@vm",
+        "  - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIM/F0RUfARhMDDbvnOUCHgtfqiLM+1gq4qHRd0gNyC9f root@vm",
         "chpasswd:",
         "  expire: False",
         "users:",
