@@ -43,6 +43,10 @@ class Session:
 
     def next(self) -> Asked:
         """The next request: verb, path, parameters."""
+        with self.sim.lock:
+            return self._next()
+
+    def _next(self) -> Asked:
         vmid = self.random.choice([*VMS, *CONTAINERS])
         guest = self.sim.world.get(Guest, vmid)
         kind = guest.kind if guest else "qemu" if vmid in VMS else "lxc"
