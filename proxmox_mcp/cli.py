@@ -64,6 +64,13 @@ def serve(
         ),
     ] = None,
     access: Annotated[str | None, typer.Option(help="read (default), operate or admin.")] = None,
+    toolsets: Annotated[str | None, typer.Option(help="Which toolsets: names with commas, default or all.")] = None,
+    tools: Annotated[str | None, typer.Option(help="Which tools, by name; with --toolsets, these besides.")] = None,
+    policy: Annotated[Path | None, typer.Option(help="TOML file of what is allowed, asked about and denied.")] = None,
+    approval: Annotated[str | None, typer.Option(help="ask (default), client, command or model.")] = None,
+    approval_minutes: Annotated[float | None, typer.Option(help="How long a request for approval counts.")] = None,
+    audit: Annotated[str | None, typer.Option(help="What is recorded: writes (default), or all.")] = None,
+    state_dir: Annotated[Path | None, typer.Option(help="Folder of the audit and of approvals.")] = None,
     host: Annotated[str | None, typer.Option(help="A node of the cluster.")] = None,
     port: Annotated[int | None, typer.Option(help="Port of its API; 8006 if not given.")] = None,
     user: Annotated[str | None, typer.Option(help="User with realm, such as root@pam; or user!token.")] = None,
@@ -128,7 +135,7 @@ def _simulated(settings: "Settings", scenario: str, time_scale: float | None, us
     known = simulator.identities
     if user not in known:
         raise SettingsError(f"--user: the scenario {scenario} has no {user}.", f"It has: {', '.join(known)}.")
-    return Pve(settings, connect=lambda: simulator.connect(user=user))
+    return Pve(settings, lambda: simulator.connect(user=user), cluster=f"simulated {scenario}", user=user)
 
 
 def main() -> None:

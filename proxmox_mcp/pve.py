@@ -11,6 +11,7 @@ before the first call.
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
@@ -35,6 +36,9 @@ Method = Literal["GET", "POST", "PUT", "DELETE"]
 Connect = Callable[[], Any]
 """Makes a `proxmoxer.ProxmoxAPI`; called once, in a worker thread, when the first request is made."""
 
+started: ContextVar[list[str] | None] = ContextVar("started", default=None)
+"""Takes down the UPIDs of the tasks that are started, where a list is set: the caller may be gone before they end."""
+
 # The node that was asked, or one behind it, was out of reach or busy; nothing was done.
 _TRANSIENT = frozenset({502, 503, 504, 595, 596})
 _FIRST_PAUSE = 0.2
@@ -47,10 +51,24 @@ class Pve:
     Args:
         settings: how to connect, how long to wait, how many requests at once.
         connect: makes the connection in place of the settings; an embedded simulator gives its own.
+        cluster: what the cluster is called in the audit and in requests for approval; by default host and port.
+        user: as whom it is asked; by default the user, or token, of the settings.
+
+    Attributes:
+        cluster, user: as given.
     """
 
-    def __init__(self, settings: Connection, connect: Connect | None = None) -> None:
+    def __init__(
+        self,
+        settings: Connection,
+        connect: Connect | None = None,
+        *,
+        cluster: str | None = None,
+        user: str | None = None,
+    ) -> None:
         self._settings = settings
+        self.cluster = cluster or f"{settings.host}:{settings.port}"
+        self.user = user or settings.identity
         self._connect = connect
         self._opened: Opened | None = None
         self._lock = threading.Lock()
@@ -102,9 +120,14 @@ class Pve:
         until = time.monotonic() + seconds
         try:
             with anyio.fail_after(seconds):
-                return await self._attempts(method, path, segments, clean, until)
+                answer = await self._attempts(method, path, segments, clean, until)
         except TimeoutError:
             raise _timed_out(method, path, seconds) from None
+        if method != "GET" and isinstance(answer, str) and answer.startswith("UPID:"):
+            tasks = started.get()
+            if tasks is not None:
+                tasks.append(answer)
+        return answer
 
     async def aclose(self) -> None:
         """Close the connections; the next call opens new ones."""

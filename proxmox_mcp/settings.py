@@ -22,6 +22,7 @@ from pydantic_settings import (
     DotEnvSettingsSource,
     EnvSettingsSource,
     InitSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -29,6 +30,7 @@ from pydantic_settings import (
 from proxmox_mcp.errors import SettingsError
 
 Access = Literal["read", "operate", "admin"]
+Approval = Literal["ask", "client", "command", "model"]
 
 PREFIX = "PROXMOX_"
 
@@ -62,6 +64,11 @@ def _user(value: str) -> str:
 
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
+
+
+def _names(value: object) -> object:
+    """Names with commas between them, or a list of names."""
+    return tuple(name for name in re.split(r"[\s,]+", value) if name) if isinstance(value, str) else value
 
 
 class Connection(BaseModel):
@@ -110,6 +117,13 @@ class Connection(BaseModel):
                 f"Set {PREFIX}TOKEN_NAME and {PREFIX}TOKEN_VALUE (better), or {PREFIX}PASSWORD.",
             )
 
+    @property
+    def identity(self) -> str:
+        """As whom PVE is asked: a user (`mcp@pve`), or a token (`mcp@pve!assistant`)."""
+        if self.token_name is not None and self.token_value is not None:
+            return f"{self.user}!{self.token_name}"
+        return str(self.user)
+
     def secrets(self) -> tuple[str, ...]:
         """The secrets among the settings, for the redactor."""
         return tuple(secret.get_secret_value() for secret in (self.token_value, self.password) if secret is not None)
@@ -122,6 +136,27 @@ class Settings(BaseSettings, Connection):
 
     access: Annotated[Access, BeforeValidator(_lower)] = Field(
         "read", description="What tools there are: read (look), operate (also start, stop, …), admin (everything)"
+    )
+    toolsets: Annotated[tuple[str, ...] | None, NoDecode, BeforeValidator(_names)] = Field(
+        None, description="Which toolsets there are: their names, default or all; default if not given"
+    )
+    tools: Annotated[tuple[str, ...] | None, NoDecode, BeforeValidator(_names)] = Field(
+        None, description="Which tools there are, by name; with toolsets, these besides"
+    )
+    policy: Annotated[Path, AfterValidator(_existing_file)] | None = Field(
+        None, description="TOML file of rules on what is allowed, asked about and denied"
+    )
+    approval: Annotated[Approval, BeforeValidator(_lower)] = Field(
+        "ask",
+        description="Who approves of what destroys or interrupts: client (a form there), command (proxmox-mcp "
+        "approve), ask (a form, or else the command), model (itself, by a confirm argument: no safety)",
+    )
+    approval_minutes: float = Field(10.0, gt=0, le=1440, description="How long a request for approval counts")
+    audit: Annotated[Literal["writes", "all"], BeforeValidator(_lower)] = Field(
+        "writes", description="What the audit records: writes and what was refused, or reads too"
+    )
+    state_dir: Path | None = Field(
+        None, description="Folder of the audit and of requests for approval; by default XDG_STATE_HOME/proxmox-mcp"
     )
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"],

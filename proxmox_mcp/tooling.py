@@ -33,11 +33,12 @@ from typing import Annotated, Any, TypeVar
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
-from mcp.types import CallToolResult, InputRequiredResult, TextContent, ToolAnnotations
+from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
 from pydantic import ConfigDict, Field, ValidationError, create_model
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
+from proxmox_mcp.errors import SettingsError
 from proxmox_mcp.locate import Guests
 from proxmox_mcp.pve import Pve
 from proxmox_mcp.results import Preview, Result
@@ -204,6 +205,34 @@ def allowed(toolsets: Iterable[Toolset], access: Access) -> list[Declaration]:
     return [tool for toolset in toolsets for tool in toolset.declarations if tool.least in ALLOWED[access]]
 
 
+def chosen(toolsets: Iterable[Toolset], settings: Settings) -> list[Declaration]:
+    """The tools that the settings ask for, of those that their access level allows.
+
+    Raises:
+        SettingsError: they name a toolset or tool that there is not.
+    """
+    known = list(toolsets)
+    names = {toolset.name for toolset in known}
+    _require_known("toolset", settings.toolsets or (), {*names, "default", "all"})
+    _require_known("tool", settings.tools or (), {tool.name for toolset in known for tool in toolset.declarations})
+    wanted = set(settings.toolsets or (() if settings.tools else ("default",)))
+    if "all" in wanted:
+        wanted |= names
+    if "default" in wanted:
+        wanted |= {toolset.name for toolset in known if toolset.default}
+    single = set(settings.tools or ())
+    return [tool for tool in allowed(known, settings.access) if tool.toolset in wanted or tool.name in single]
+
+
+def _require_known(kind: str, given: Iterable[str], known: Iterable[str]) -> None:
+    names = sorted(known)
+    for name in given:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(names)}."
+            raise SettingsError(f"PROXMOX_{kind.upper()}S: there is no {kind} {name}.", hint)
+
+
 CarryOut = Callable[[Declaration, Context[Any, Any], dict[str, Any]], Awaitable[CallToolResult | InputRequiredResult]]
 """Carries a call out: the declaration, the SDK's context, the checked arguments."""
 
@@ -241,13 +270,6 @@ def build_tool(declaration: Declaration, carry_out: CarryOut, *, confirm: bool =
         is_async=True,
         context_kwarg="ctx",
         annotations=declaration.annotations,
-    )
-
-
-def rendered(result: Result) -> CallToolResult:
-    """A result as a client gets it: compact text and structured content."""
-    return CallToolResult(
-        content=[TextContent(type="text", text=result.text())], structured_content=result.structured()
     )
 
 

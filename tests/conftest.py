@@ -22,6 +22,14 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def state_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test writes to the audit, or the approvals, of the person who runs it; nor do the processes it starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def answers_fit_the_contract() -> Iterator[None]:
     """Whatever a test asks a simulator in this process, the answer has the shape that PVE's schema promises."""
     unchecked = Simulator._dispatch

@@ -137,11 +137,16 @@ async def _dependents(call: "Call", guest: Guest, config: Mapping[str, Any]) -> 
     yield f"What depends on it: {'; '.join(found) if found else 'nothing that is known'}"
 
 
+def storages_in(config: Mapping[str, Any]) -> frozenset[str]:
+    """The storages that a guest's disks are on."""
+    volumes = [str(value).partition(",")[0] for key, value in config.items() if _DISK_KEY.fullmatch(key)]
+    return frozenset(volume.partition(":")[0] for volume in volumes if ":" in volume)
+
+
 async def _linked_clones(call: "Call", guest: Guest, config: Mapping[str, Any]) -> list[int]:
     """The guests whose disks build on a template's: PVE writes the base in their volume ids and `parent`."""
-    storages = {str(value).partition(":")[0] for key, value in config.items() if _DISK_KEY.fullmatch(key)}
     clones = set()
-    for storage in sorted(storages):
+    for storage in sorted(storages_in(config)):
         path = f"/nodes/{guest.node}/storage/{storage}/content"
         for volume in await call.pve.get(path):
             base = _BASE.search(f"/{volume.get('parent') or ''} {volume.get('volid', '')}")

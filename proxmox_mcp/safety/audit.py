@@ -1,0 +1,173 @@
+"""The audit: one line of JSON for what is about to be done, and one for how it went, each chained to the line before.
+
+A line holds the hash of the one before it and its own, so that a line changed, left out or put in between is found.
+Lines cut off at the end are not: keep the last hash that `proxmox-mcp audit verify` prints somewhere else.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from proxmox_mcp.errors import AuditUnwritable
+from proxmox_mcp.safety.files import locked, open_own, own_folder
+
+FILE = "audit.jsonl"
+START = "0" * 64
+"""What stands as the hash before the first line."""
+_TAIL = 1 << 20
+_RECENT = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What the check of an audit found.
+
+    Attributes:
+        lines: how many are right, from the first on.
+        last: the hash of the last of them.
+        problem: what is wrong with the next; empty when nothing is.
+    """
+
+    lines: int
+    last: str
+    problem: str = ""
+
+
+class Audit:
+    """The audit of all servers of one user, in one file that only grows.
+
+    Args:
+        folder: where the file is kept; made when it is first needed.
+        now: a clock, in seconds since 1970.
+    """
+
+    def __init__(self, folder: Path, now: Callable[[], float] = time.time) -> None:
+        self._folder = folder
+        self.path = folder / FILE
+        self._now = now
+
+    def append(self, record: dict[str, Any]) -> str:
+        """Write a line, to the disk itself.
+
+        Returns:
+            The line's hash.
+
+        Raises:
+            AuditUnwritable: it could not be written, or what is there is no audit.
+        """
+        try:
+            with locked(own_folder(self._folder) / "audit.lock"):
+                descriptor = open_own(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+                try:
+                    return self._append(descriptor, record)
+                finally:
+                    os.close(descriptor)
+        except OSError as error:
+            raise AuditUnwritable(
+                f"The audit {self.path} cannot be written ({error.strerror or error}), so nothing is changed.",
+                "The operator must put that right; reading still works.",
+            ) from None
+
+    def _append(self, descriptor: int, record: dict[str, Any]) -> str:
+        size = os.lseek(descriptor, 0, os.SEEK_END)
+        sequence, previous = self._end(descriptor, size)
+        moment = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds")
+        line = {"sequence": sequence + 1, "time": moment, **record, "previous": previous}
+        hashed = _hash(line)
+        text = json.dumps({**line, "hash": hashed}, separators=(",", ":"), ensure_ascii=True, default=str) + "\n"
+        content = text.encode()
+        if os.write(descriptor, content) != len(content):
+            os.ftruncate(descriptor, size)  # no half a line stays behind on a full disk
+            raise OSError("the disk is full")
+        os.fsync(descriptor)
+        return hashed
+
+    def _end(self, descriptor: int, size: int) -> tuple[int, str]:
+        """Number and hash of the last line."""
+        if size == 0:
+            return 0, START
+        begin = max(0, size - _TAIL)
+        os.lseek(descriptor, begin, os.SEEK_SET)
+        tail = os.read(descriptor, size - begin)
+        try:
+            last = json.loads(tail.rstrip(b"\n").rpartition(b"\n")[2])
+            if not tail.endswith(b"\n"):
+                raise ValueError
+            return int(last["sequence"]), str(last["hash"])
+        except (ValueError, KeyError, TypeError):
+            raise AuditUnwritable(
+                f"The audit {self.path} does not end with a line of an audit, so nothing is changed.",
+                "The operator must look at it with proxmox-mcp audit verify, and put the file aside.",
+            ) from None
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """All lines, the oldest first; those that are no JSON are left out. Nothing when there is no file."""
+        try:
+            with self.path.open("rb") as file:
+                for line in file:
+                    try:
+                        record = json.loads(line)
+                    except ValueError:
+                        continue
+                    if isinstance(record, dict):
+                        yield record
+        except FileNotFoundError:
+            return
+
+    def recent(self) -> Iterator[dict[str, Any]]:
+        """The lines of the last megabyte: more than an hour's, unless that hour was a mad one."""
+        try:
+            size = self.path.stat().st_size
+            with self.path.open("rb") as file:
+                file.seek(max(0, size - _RECENT))
+                lines = file.read().splitlines()
+        except FileNotFoundError:
+            return
+        for line in lines:
+            try:
+                yield json.loads(line)
+            except ValueError:
+                continue
+
+    def verify(self) -> Verified:
+        """Check the chain from the first line on."""
+        lines, previous = 0, START
+        try:
+            with self.path.open("rb") as file:
+                for content in file:
+                    problem = _wrong(content, lines + 1, previous)
+                    if problem:
+                        return Verified(lines, previous, f"line {lines + 1}: {problem}")
+                    previous = json.loads(content)["hash"]
+                    lines += 1
+        except FileNotFoundError:
+            return Verified(0, START, f"there is no {self.path}")
+        return Verified(lines, previous)
+
+
+def _wrong(content: bytes, number: int, previous: str) -> str:
+    try:
+        line = json.loads(content)
+        hashed = line.pop("hash")
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return "it is no line of an audit"
+    if not content.endswith(b"\n"):
+        return "it breaks off"
+    if hashed != _hash(line):
+        return "it was changed after it was written"
+    if line.get("previous") != previous:
+        return "a line before it was changed, taken out or put in"
+    if line.get("sequence") != number:
+        return f"its number is {line.get('sequence')}"
+    return ""
+
+
+def _hash(line: dict[str, Any]) -> str:
+    text = json.dumps(line, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
