@@ -21,9 +21,11 @@ from pvesim.cluster.rules import is_quorate
 from pvesim.contract import Contract, Method, evaluate, verify
 from pvesim.core.clock import Clock, Mode
 from pvesim.core.errors import ApiError, Failure, Forbidden, NodeUnreachable, NoSuchMethod, NotModelled, Unauthorized
+from pvesim.core.tasks import Timer
 from pvesim.core.world import World
 from pvesim.indexes import TOP, index_of
 from pvesim.multipart import without_content
+from pvesim.nodes.power import timer_of
 from pvesim.nodes.records import Node
 from pvesim.routing import Answer, Call, handler_of
 from pvesim.wire import (
@@ -215,6 +217,7 @@ class Simulator:
                 reason = f"failed to get address info for: {name}: Name or service not known"
                 raise Failure(f"hostname lookup '{name}' failed - {reason}")
             if not node.online:
+                self.clock.polled(timer_of(name))  # who waits for a node to come back waits for this
                 raise NodeUnreachable("No route to host")
         return name
 
@@ -229,6 +232,8 @@ class Simulator:
             self.clock.started(answer.data)
         if call.watched is not None:
             self.clock.polled(call.watched)
+        elif call.method.verb == "GET" and self.world.rows(Timer):
+            self.clock.polled(timer_of(call.node))
 
     @property
     def lock(self) -> threading.RLock:

@@ -10,6 +10,7 @@ from pvesim.cluster import options, rules
 from pvesim.cluster.resources import list_resources
 from pvesim.cluster.rules import the_cluster
 from pvesim.guests.bulk import bulk_action
+from pvesim.nodes.power import watch_nodes
 from pvesim.routing import Call, route
 
 
@@ -21,11 +22,13 @@ def version(call: Call) -> dict[str, Any]:
 
 @route("GET", "/cluster/resources")
 def resources(call: Call) -> orjson.Fragment:
+    watch_nodes(call)
     return list_resources(call.world, call.identity, call.params.get("type"))
 
 
 @route("GET", "/cluster/status")
 def status(call: Call) -> list[dict[str, Any]]:
+    watch_nodes(call)
     return rules.status(call.world, call.local_node)
 
 

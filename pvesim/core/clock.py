@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Literal, get_args
 
 from pvesim.core.errors import ClockError
-from pvesim.core.tasks import next_due, run_until
+from pvesim.core.tasks import look_around, next_due, run_until
 from pvesim.core.world import World
 
 Mode = Literal["auto", "scaled", "manual"]
@@ -55,6 +55,7 @@ class Clock:
     def tick(self) -> None:
         """Let happen what is due now; called before each request."""
         world = self.world
+        look_around(world)
         if self.mode == "scaled":
             # At scale 0 tasks end at once, and the time in between passes as real time does.
             target = self._base + (self._real() - self._real_base) / (self.scale or 1.0)

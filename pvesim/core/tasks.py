@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from pvesim.core.errors import ApiError
@@ -107,6 +108,30 @@ def effect(name: str) -> Callable[[Effect], Effect]:
     return register
 
 
+Watcher = Callable[[World], None]
+_WATCHERS: dict[str, tuple[tuple[type[Any], ...], Watcher]] = {}
+
+
+def watcher(*kinds: type[Any]) -> Callable[[Watcher], Watcher]:
+    """Register a function for what follows when records of these classes change, by whatever hand (a node is lost).
+
+    It is called as `function(world)` before anything else happens in the world; it must do nothing where there is
+    nothing to do, and not change records of the classes that it watches.
+    """
+
+    def register(function: Watcher) -> Watcher:
+        _WATCHERS[f"{function.__module__}.{function.__qualname__}"] = (kinds, function)
+        return function
+
+    return register
+
+
+def look_around(world: World) -> None:
+    """Call the watchers of what has changed since they last looked."""
+    for name, (kinds, function) in _WATCHERS.items():
+        world.cached(("watched", name), kinds, partial(function, world))
+
+
 def start_task(
     world: World,
     node: str,
@@ -164,6 +189,7 @@ def next_due(world: World, upid: str | None = None) -> float | None:
 
 def run_until(world: World, time: float) -> None:
     """Run everything that is due up to `time`, each at its own time, and leave `world.now` there."""
+    look_around(world)
     while (timer := _next_timer(world)) is not None and timer.due <= time:
         world.now = max(world.now, timer.due)
         world.remove(Timer, timer.name)
@@ -173,6 +199,7 @@ def run_until(world: World, time: float) -> None:
         else:
             with world.transaction():
                 _EFFECTS[timer.effect](world, None, *timer.arguments)
+        look_around(world)
     world.now = max(world.now, time)
 
 
@@ -213,6 +240,15 @@ def _run_step(world: World, task: Task) -> None:
         _finish(world, task, "OK")
 
 
+def _clean_up(world: World, task: Task, cleanup: Step) -> None:
+    """Run what a task does in the end. Where that fails, nobody waits for it: the log tells, as a daemon's would."""
+    try:
+        with world.transaction():
+            _EFFECTS[cleanup.effect](world, task, *cleanup.arguments)
+    except ApiError as error:
+        log_event(world, task.node, task.owner, "pvedaemon", f"cleanup of {task.upid}: {error.message}", error=True)
+
+
 def _finish(world: World, task: Task, status: str) -> None:
     if status == "OK" and task.warnings:
         status = f"WARNINGS: {task.warnings}"
@@ -220,5 +256,5 @@ def _finish(world: World, task: Task, status: str) -> None:
     world.remove(Timer, task.upid)
     world.put(replace(task, steps=(), log=(*task.log, last), endtime=world.now, exitstatus=status, cleanup=None))
     if task.cleanup is not None:
-        _EFFECTS[task.cleanup.effect](world, task, *task.cleanup.arguments)
+        _clean_up(world, task, task.cleanup)
     log_event(world, task.node, task.owner, "pvedaemon", f"end task {task.upid} {status}", error=status != "OK")

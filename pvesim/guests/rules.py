@@ -11,7 +11,7 @@ from pvesim.guests.disks import Disk, disks_of, parse_disks, read_options, volum
 from pvesim.guests.kinds import KINDS
 from pvesim.guests.records import Guest, Kind, Snapshot
 from pvesim.guests.sizes import maxcpu, maxdisk, maxmem
-from pvesim.ha.records import HaResource
+from pvesim.ha.records import HaArming, HaResource
 
 __all__ = [
     "Disk",
@@ -111,7 +111,10 @@ def agent_enabled(config: Mapping[str, Any]) -> bool:
 def managed_by_ha(world: World, guest: Guest) -> bool:
     """Whether the HA manager decides where and whether the guest runs."""
     resource = world.get(HaResource, f"{KINDS[guest.kind].sid}:{guest.vmid}")
-    return resource is not None and resource.state != "ignored"
+    if resource is None or resource.state == "ignored":
+        return False
+    arming = world.get(HaArming, "ha")
+    return arming is None or arming.mode != "ignore"
 
 
 def next_free_vmid(world: World, low: int = FIRST_VMID, high: int = LAST_VMID) -> int:

@@ -1,175 +1,266 @@
-"""The HA manager: it starts and stops the guests under it as was asked, and tells how far it is.
+"""The HA manager: it keeps resources in the state that was asked for, where the rules want them, and never loses one.
 
-It looks at a resource some seconds after something was asked of it (a timer), and again until the guest is as it
-should be. Losing a node and moving guests is not modelled yet.
-Source: API paths `/cluster/ha/status/current` and `/cluster/ha/status/manager_status`; the answers of a node with no
-resource are recorded (`ha/002`, `ha/003`).
+It looks at a resource some seconds after something was asked of it or happened to its node (a timer), and again until
+all is as it should be:
+
+    started, stopped     as asked, or on the way there
+    migrate, relocate    on the way to another node, running or switched off
+    fence, recovery      its node is lost: certainly off only after a while; then it is started elsewhere
+    freeze               left alone while its node restarts
+    error                given up, until it is disabled
+
+A start that fails is tried again `max_restart` times, then on `max_relocate` other nodes.
+Source: the states of `/cluster/ha/status/current`, the options of `/cluster/ha/resources`.
 """
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
-from hashlib import blake2b
-from typing import Any
 
 from pvesim.access.rules import ROOT
 from pvesim.cluster.rules import is_quorate
-from pvesim.core.sections import as_stored
-from pvesim.core.tasks import Task, effect, set_timer
+from pvesim.core.log import log_event
+from pvesim.core.tasks import Task, Timer, effect, set_timer, watcher
 from pvesim.core.world import World
+from pvesim.guests.migrate import start_migration
 from pvesim.guests.power import run
 from pvesim.guests.records import Guest
-from pvesim.ha.records import HaResource
-from pvesim.ha.rules import is_managed, timer_of
-from pvesim.metrics import round_of
+from pvesim.ha.placement import choose_node
+from pvesim.ha.records import HaArming, HaNode, HaResource, HaRule
+from pvesim.ha.rules import MANAGER_SECONDS, is_managed, timer_of
+from pvesim.nodes.power import cut_power
 from pvesim.nodes.records import Node
 
 LOOK_AGAIN = 10.0
-_STOP_TIMEOUT = 60.0
+FENCE_AFTER = 60.0  # seconds without an answer until a node is given up
+FENCED_AFTER = 120.0  # until its watchdog has certainly switched it off
+STOP_TIMEOUT = 60.0
+_JOB_POLL = 1.0
+_STARTS, _SHUTDOWNS = ("qmstart", "vzstart"), ("qmshutdown", "vzshutdown")
 _WANTED = {"started": "started", "stopped": "stopped", "disabled": "stopped"}
+
+
+# -- noticing ------------------------------------------------------------------------------------------------------
+
+
+@watcher(Node, HaRule)
+def notice(world: World) -> None:
+    """Nodes are lost and come back, rules change: whoever is concerned is looked at."""
+    resources = [resource for resource in world.rows(HaResource).values() if is_managed(resource)]
+    homes = {resource.sid: guest.node for resource in resources if (guest := world.get(Guest, resource.vmid))}
+    for name, node in world.rows(Node).items():
+        record = world.get(HaNode, name)
+        if node.online and record is not None and record.lost is not None:
+            world.remove(HaNode, name)
+            if record.fenced and node.started < record.lost:  # its watchdog has restarted it
+                set_timer(world, f"node/{name}", world.now, "nodes.boot", name)
+        elif not node.online and (record is None or record.lost is None):
+            _note_loss(world, name, matters=name in homes.values())
+    for resource in resources:
+        if _needs_a_look(world, resource, homes.get(resource.sid)):
+            _look_in(world, resource, MANAGER_SECONDS)
+
+
+def _note_loss(world: World, name: str, *, matters: bool) -> None:
+    if matters:
+        world.put(HaNode(name, lost=world.now))
+    else:
+        world.remove(HaNode, name)
+
+
+def _needs_a_look(world: World, resource: HaResource, home: str | None) -> bool:
+    node = world.get(Node, home) if home else None
+    if node is None:
+        return False
+    if not node.online or resource.crm_state in ("fence", "recovery", "freeze"):
+        return True
+    return bool(world.rows(HaRule)) and _better_place(world, resource, node.name) is not None
+
+
+def _look_in(world: World, resource: HaResource, seconds: float) -> None:
+    """Look at a resource at that time, unless it will be looked at anyhow."""
+    name = timer_of(resource.vmid)
+    if world.get(Timer, name) is None:
+        set_timer(world, name, world.now + seconds, "ha.act", resource.sid)
+
+
+def wake(world: World) -> None:
+    """Look at every resource (HA was armed again)."""
+    for resource in world.rows(HaResource).values():
+        _look_in(world, resource, MANAGER_SECONDS)
 
 
 # -- acting --------------------------------------------------------------------------------------------------------
 
 
 @effect("ha.act")
-def act(world: World, task: Task | None, sid: str, tries: int = 0) -> None:
-    """Bring a guest into the state that is asked for, or give up after the tries that its options allow."""
+def act(world: World, task: Task | None, sid: str) -> None:
+    """Do the next thing that a resource needs. Without quorum nothing is done: nobody leads."""
     resource = world.get(HaResource, sid)
     guest = world.get(Guest, resource.vmid) if resource else None
-    if resource is None or guest is None:
+    if resource is None or guest is None or world.get(HaArming, "ha") is not None:
         return
     if not is_managed(resource):
-        world.put(replace(resource, crm_state="ignored"))
+        world.put(replace(resource, crm_state="ignored", wish=None, job=""))
         return
-    wanted = _WANTED[resource.state]
-    if guest.running == (wanted == "started"):
-        world.put(replace(resource, crm_state=wanted))
-    elif tries > int(resource.options.get("max_restart", 1)):
-        world.put(replace(resource, crm_state="error"))
-    else:
-        world.put(replace(resource, crm_state="started" if wanted == "started" else "request_stop"))
-        _start_or_stop(world, guest, wanted)
-        set_timer(world, timer_of(guest.vmid), world.now + _patience(wanted), "ha.act", sid, tries + 1)
-
-
-def _start_or_stop(world: World, guest: Guest, wanted: str) -> None:
-    node = world.get(Node, guest.node)
+    if not is_quorate(world):
+        return
+    node, record = world.get(Node, guest.node), world.get(HaNode, guest.node)
     if node is None or not node.online:
-        return  # nobody there to do it; the next look may find it back
-    if wanted == "started":
-        run(world, guest.kind, guest.node, "start", guest.vmid, ROOT)
+        _follow_loss(world, resource, guest)
+    elif record is not None and record.leaving:
+        return
+    elif _job_runs(world, resource):
+        _look_in(world, resource, _JOB_POLL)
+    elif resource.wish is not None:
+        _move(world, resource, guest, *resource.wish)
     else:
-        run(world, guest.kind, guest.node, "shutdown", guest.vmid, ROOT, False, _STOP_TIMEOUT, True)
+        _settle(world, resource, guest)
 
 
-def _patience(wanted: str) -> float:
-    return LOOK_AGAIN if wanted == "started" else _STOP_TIMEOUT + LOOK_AGAIN
+def _job_runs(world: World, resource: HaResource) -> bool:
+    task = world.get(Task, resource.job)
+    return task is not None and task.running
 
 
-# -- telling -------------------------------------------------------------------------------------------------------
+def _settle(world: World, resource: HaResource, guest: Guest, *, look_around: bool = True) -> None:
+    """Bring the guest into the state that is asked for; in it, to the place that the rules want."""
+    wanted = _WANTED[resource.state]
+    if resource.crm_state == "error" and resource.state != "disabled":
+        return
+    if guest.running == (wanted == "started"):
+        settled = replace(resource, crm_state=wanted, job="", failures=0, tried=())
+        world.put(settled)
+        better = _better_place(world, settled, guest.node) if look_around else None
+        if better is not None:
+            _begin_move(world, settled, guest, "migrate", better)
+    elif wanted == "started":
+        _start(world, resource, guest)
+    else:
+        _stop(world, resource, guest)
 
 
-def current_status(world: World, local_node: str) -> list[dict[str, Any]]:
-    """Quorum, manager, its agent on each node, fencing, and every resource."""
-    quorate = is_quorate(world)
-    quorum = {"id": "quorum", "type": "quorum", "node": local_node, "quorate": int(quorate)}
-    entries: list[dict[str, Any]] = [{**quorum, "status": "OK" if quorate else "No quorum on node!"}]
-    master = _master(world)
-    if master is None:
-        return [*entries, _fencing(local_node, "standby", "standby")]
-    entries.append(_daemon("master", master, "master", "active", world))
-    for name, node in world.rows(Node).items():
-        if node.online:
-            state = "active" if _has_work(world, name) else "idle"
-            entries.append(_daemon("lrm", name, f"lrm:{name}", state, world))
-    entries.append(_fencing(master, "armed", "active"))
-    return entries + [_service(world, resource) for resource in world.rows(HaResource).values()]
+def _better_place(world: World, resource: HaResource, here: str) -> str | None:
+    """Where the rules want a resource, if that is not where it is; without failback only what is forbidden counts."""
+    if int(resource.options.get("failback", 1)):
+        better = choose_node(world, resource.sid, staying=here)
+        return None if better == here else better
+    return None
 
 
-def manager_status(world: World, local_node: str) -> dict[str, Any]:
-    """What the manager keeps in its own file."""
-    quorum = {"node": local_node, "quorate": str(int(is_quorate(world)))}
-    master = _master(world)
-    if master is None:
-        return {"manager_status": {"node_status": {}}, "quorum": quorum}
-    now = int(round_of(world.now))
-    services = {}
-    for resource in world.rows(HaResource).values():
-        guest = world.get(Guest, resource.vmid)
-        if guest is not None and _is_seen(resource):
-            running = {"running": 1} if guest.running else {}
-            services[resource.sid] = {"node": guest.node, "state": resource.crm_state, "uid": _uid(resource), **running}
-    nodes = world.rows(Node)
-    agents: dict[str, dict[str, Any]] = {
-        name: {
-            "mode": "active",
-            "results": {},
-            "state": "active" if _has_work(world, name) else "wait_for_agent_lock",
-            "timestamp": now,
-        }
-        for name in nodes
-        if nodes[name].online
-    }
-    manager = {
-        "master_node": master,
-        "node_status": {name: "online" if node.online else "unknown" for name, node in nodes.items()},
-        "service_status": services,
-        "timestamp": now,
-    }
-    return {"manager_status": manager, "lrm_status": agents, "quorum": quorum}
+def _start(world: World, resource: HaResource, guest: Guest) -> None:
+    failed = world.get(Task, resource.job)
+    failures = resource.failures + int(failed is not None and failed.type in _STARTS)
+    if failures > int(resource.options.get("max_restart", 1)):
+        _go_elsewhere(world, replace(resource, failures=failures), guest)
+        return
+    upid = run(world, guest.kind, guest.node, "start", guest.vmid, ROOT)
+    started = replace(resource, crm_state="started", job=upid, failures=failures)
+    world.put(started)
+    _look_in(world, started, LOOK_AGAIN if failures else _JOB_POLL)
 
 
-def _master(world: World) -> str | None:
-    """The node whose manager leads: none before there is anything to manage."""
-    if not world.rows(HaResource):
-        return None
-    return next((name for name, node in world.rows(Node).items() if node.online), None)
+def _stop(world: World, resource: HaResource, guest: Guest) -> None:
+    last = world.get(Task, resource.job)
+    if last is not None and last.type in _SHUTDOWNS:  # it failed; something else has the guest in its hands
+        world.put(replace(resource, job=""))
+        _look_in(world, resource, LOOK_AGAIN)
+        return
+    upid = run(world, guest.kind, guest.node, "shutdown", guest.vmid, ROOT, False, STOP_TIMEOUT, True)
+    stopping = replace(resource, crm_state="request_stop", job=upid)
+    world.put(stopping)
+    _look_in(world, stopping, _JOB_POLL)
 
 
-def _is_seen(resource: HaResource) -> bool:
-    return resource.crm_state not in ("queued", "ignored")
+def _go_elsewhere(world: World, resource: HaResource, guest: Guest) -> None:
+    """It does not start here; perhaps it does on another node."""
+    tried = (*resource.tried, guest.node)
+    if len(tried) > int(resource.options.get("max_relocate", 1)):
+        target = None
+    else:
+        target = choose_node(world, resource.sid, avoid=tried)
+    if target is None:
+        world.put(replace(resource, crm_state="error", job="", tried=tried))
+    else:
+        _begin_move(world, replace(resource, failures=0, tried=tried), guest, "relocate", target)
 
 
-def _has_work(world: World, node: str) -> bool:
-    guests = (world.get(Guest, resource.vmid) for resource in world.rows(HaResource).values() if is_managed(resource))
-    return any(guest is not None and guest.node == node for guest in guests)
+# -- moving --------------------------------------------------------------------------------------------------------
 
 
-def _fencing(node: str, state: str, watchdog: str) -> dict[str, Any]:
-    status = f"{state} (CRM watchdog {watchdog})"
-    return {"id": "fencing", "type": "fencing", "node": node, "armed-state": state, "status": status}
+def _begin_move(world: World, resource: HaResource, guest: Guest, mode: str, target: str) -> None:
+    moving = replace(resource, wish=(mode, target), job="")
+    world.put(moving)
+    _move(world, moving, guest, mode, target)
 
 
-def _daemon(type: str, node: str, id: str, state: str, world: World) -> dict[str, Any]:
-    moment = int(round_of(world.now))
-    status = f"{node} ({state}, {time.asctime(time.gmtime(moment))})"
-    return {"id": id, "type": type, "node": node, "status": status, "timestamp": moment}
+def _move(world: World, resource: HaResource, guest: Guest, mode: str, target: str) -> None:
+    """The next part of a way: switch the guest off if that was asked for, move it, see whether it arrived."""
+    done = world.get(Task, resource.job) if resource.crm_state == mode else None
+    node = world.get(Node, target)
+    arrived = guest.node == target
+    if arrived or node is None or not node.online or (done is not None and not _was_shutdown(done, guest)):
+        at_rest = replace(resource, wish=None, job="", crm_state=_WANTED[resource.state])
+        if resource.tried and not arrived:  # it cannot run here, and cannot leave
+            world.put(replace(at_rest, crm_state="error"))
+        else:
+            _settle(world, at_rest, guest, look_around=False)
+        return
+    if mode == "relocate" and guest.running:
+        upid = run(world, guest.kind, guest.node, "shutdown", guest.vmid, ROOT, False, STOP_TIMEOUT, True)
+    else:
+        upid = start_migration(world, guest, ROOT, target, {"online": guest.running, "restart": guest.running})
+    moving = replace(resource, crm_state=mode, job=upid)
+    world.put(moving)
+    _look_in(world, moving, _JOB_POLL)
 
 
-def _service(world: World, resource: HaResource) -> dict[str, Any]:
-    guest = world.get(Guest, resource.vmid)
-    node, state = guest.node if guest else "", _state_in_words(resource, guest)
-    about = {"id": f"service:{resource.sid}", "type": "service", "sid": resource.sid, "node": node}
-    progress = {"state": state, "crm_state": resource.crm_state, "request_state": resource.state}
-    shown = {name: value for name, value in as_stored(resource.options).items() if name != "state"}
-    return {**about, **progress, "status": f"{resource.sid} ({node}, {state})", **shown}
+def _was_shutdown(task: Task, guest: Guest) -> bool:
+    """Whether the task only prepared the way, and did."""
+    return task.type in _SHUTDOWNS and not guest.running
 
 
-def _state_in_words(resource: HaResource, guest: Guest | None) -> str:
-    if not is_managed(resource):
-        return "ignored"
-    running = guest is not None and guest.running
-    if resource.crm_state == "started" and not running:
-        return "starting"
-    if resource.crm_state == "request_stop":
-        return "stopping" if running else "stopped"
-    if resource.crm_state == "stopped" and resource.state == "disabled":
-        return "disabled"
-    return resource.crm_state
+# -- losing nodes --------------------------------------------------------------------------------------------------
 
 
-def _uid(resource: HaResource) -> str:
-    """The random name that PVE gives to a service; here it follows from the resource."""
-    return blake2b(resource.sid.encode(), digest_size=11).hexdigest()
+def _follow_loss(world: World, resource: HaResource, guest: Guest) -> None:
+    """What becomes of a resource whose node does not answer, as time passes."""
+    if resource.crm_state == "freeze" or resource.state == "disabled":
+        return
+    record = world.get(HaNode, guest.node)
+    if record is None or record.lost is None:
+        record = HaNode(guest.node, lost=world.now)
+        world.put(record)
+    lost = record.lost or world.now
+    waited = world.now - lost
+    if waited < FENCE_AFTER:
+        _look_in(world, resource, lost + FENCE_AFTER - world.now)
+    elif waited < FENCED_AFTER:
+        world.put(replace(resource, crm_state="fence", wish=None, job=""))
+        _look_in(world, resource, lost + FENCED_AFTER - world.now)
+    else:
+        _fence(world, record)
+        _recover(world, resource, guest.node)
+
+
+def _fence(world: World, record: HaNode) -> None:
+    if record.fenced:
+        return
+    cut_power(world, record.node)
+    world.put(replace(record, fenced=True, leaving=False))
+    log_event(
+        world, record.node, ROOT, "pve-ha-crm", f"fencing: acknowledged - got agent lock for node '{record.node}'"
+    )
+
+
+def _recover(world: World, resource: HaResource, lost: str) -> None:
+    """Take a resource over from a node that is certainly off; where no node may have it, it waits for one."""
+    target = choose_node(world, resource.sid, avoid=(lost,))
+    if target is None:
+        world.put(replace(resource, crm_state="recovery", wish=None, job=""))
+        return
+    guest = world.rows(Guest)[resource.vmid]
+    world.put(replace(guest, node=target))
+    recovered = replace(resource, crm_state=_WANTED[resource.state], wish=None, job="", failures=0)
+    world.put(recovered)
+    _look_in(world, recovered, LOOK_AGAIN)

@@ -3,7 +3,7 @@
 A node-affinity rule names nodes with priorities: the resource runs on those that are there with the highest one, and on
 others only if the rule is not strict. A positive resource-affinity rule keeps resources on one node, a negative one on
 different nodes. Among the nodes that are left, the one with the fewest HA resources is chosen, then the first by name.
-Source: the options of `/cluster/ha/rules`, and what their documentation promises.
+Source: the options of `/cluster/ha/rules` and what PVE promises of them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,38 @@ from pvesim.core.world import World
 from pvesim.guests.records import Guest
 from pvesim.ha.records import HaResource, HaRule
 from pvesim.nodes.records import Node
+
+
+def choose_node(world: World, sid: str, *, avoid: Iterable[str] = (), staying: str | None = None) -> str | None:
+    """The node that a resource should run on, None where there is none that it may.
+
+    `avoid` are nodes where it must not go; on `staying` it is left unless a rule wants it elsewhere.
+    """
+    candidates = [
+        node
+        for node in _preferred(world, sid, set(avoid))
+        if not _meets_opponents(world, sid, node, arrives=node != staying)
+    ]
+    together = _place_of_group(world, sid, candidates)
+    if together is not None:
+        return together
+    if staying in candidates:
+        return staying
+    load = dict.fromkeys(candidates, 0)
+    for other in world.rows(HaResource):
+        place = place_of(world, other) if other != sid else None
+        if place in load:
+            load[place] += 1
+    return min(candidates, key=lambda node: (load[node], node), default=None)
+
+
+def place_of(world: World, sid: str) -> str | None:
+    """The node that a managed resource is on, or on its way to."""
+    resource = world.get(HaResource, sid)
+    if resource is None or resource.state == "ignored":
+        return None
+    guest = world.get(Guest, resource.vmid)
+    return resource.wish[1] if resource.wish else guest.node if guest is not None else None
 
 
 def companions_of(world: World, sid: str) -> list[str]:
@@ -29,43 +61,27 @@ def companions_of(world: World, sid: str) -> list[str]:
     return sorted(found)
 
 
-def opponents_of(world: World, sid: str) -> list[str]:
-    """The resources that must not be on the same node, by name."""
-    return sorted(set(_bound_to(world, sid, "negative")))
-
-
 def blocking_on(world: World, sid: str, node: str) -> list[str]:
     """The resources on a node that this one, with all that goes with it, must not meet there."""
     travellers = [sid, *companions_of(world, sid)]
-    opponents = {other for traveller in travellers for other in opponents_of(world, traveller)}
+    opponents = {other for traveller in travellers for other in _bound_to(world, traveller, "negative")}
     return sorted(other for other in opponents if other not in travellers and place_of(world, other) == node)
 
 
-def place_of(world: World, sid: str) -> str | None:
-    """The node that a managed resource is on."""
-    resource = world.get(HaResource, sid)
-    guest = world.get(Guest, resource.vmid) if resource is not None and resource.state != "ignored" else None
-    return guest.node if guest is not None else None
+def _meets_opponents(world: World, sid: str, node: str, *, arrives: bool) -> bool:
+    """Whether it may not be there. Of two that have met already the first by name stays, and the other goes."""
+    blocking = blocking_on(world, sid, node)
+    return bool(blocking) if arrives else any(other < sid for other in blocking)
 
 
-def choose_node(world: World, sid: str, *, avoid: Iterable[str] = (), staying: str | None = None) -> str | None:
-    """The node that a resource should run on, None where there is none that it may.
-
-    `avoid` are nodes where it would not start; on `staying` it is left if no rule prefers another.
-    """
-    avoided = set(avoid)
-    candidates = [node for node in _preferred(world, sid, avoided) if not blocking_on(world, sid, node)]
-    together = {place_of(world, other) for other in companions_of(world, sid)} & set(candidates)
-    if together:
-        candidates = [node for node in candidates if node in together]
-    if staying in candidates:
-        return staying
-    load = dict.fromkeys(candidates, 0)
-    for other in world.rows(HaResource):
-        place = place_of(world, other) if other != sid else None
-        if place in load:
-            load[place] += 1
-    return min(candidates, key=lambda node: (load[node], node), default=None)
+def _place_of_group(world: World, sid: str, candidates: list[str]) -> str | None:
+    """The node where most of those that belong together are; between equals the place of the first by name."""
+    companions = companions_of(world, sid)
+    if not companions:
+        return None
+    places = [place_of(world, member) for member in sorted([sid, *companions])]
+    there = [place for place in places if place in candidates]
+    return max(there, key=lambda place: (there.count(place), -there.index(place)), default=None)
 
 
 def _preferred(world: World, sid: str, avoided: set[str]) -> list[str]:

@@ -4,25 +4,36 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from pvesim.core.errors import Failure, NotModelled
+from pvesim.core.errors import Failure
 from pvesim.core.sections import split_changes, under
 from pvesim.core.tasks import next_due
-from pvesim.ha import manager, rules
-from pvesim.ha.records import HaResource, HaRule
-from pvesim.nodes.records import Node
+from pvesim.ha import manager, rules, status
+from pvesim.ha.commands import request_move
+from pvesim.ha.records import HaArming, HaResource, HaRule
 from pvesim.routing import Call, route
 
 
 @route("GET", "/cluster/ha/status/current")
 def current_status(call: Call) -> list[dict[str, Any]]:
     _watch_manager(call)
-    return manager.current_status(call.world, call.local_node)
+    return status.current_status(call.world, call.local_node)
 
 
 @route("GET", "/cluster/ha/status/manager_status")
 def manager_status(call: Call) -> dict[str, Any]:
     _watch_manager(call)
-    return manager.manager_status(call.world, call.local_node)
+    return status.manager_status(call.world, call.local_node)
+
+
+@route("POST", "/cluster/ha/status/disarm-ha")
+def disarm(call: Call) -> None:
+    call.world.put(HaArming(call.params["resource-mode"]))
+
+
+@route("POST", "/cluster/ha/status/arm-ha")
+def arm(call: Call) -> None:
+    call.world.remove(HaArming, "ha")
+    manager.wake(call.world)
 
 
 def _watch_manager(call: Call) -> None:
@@ -74,14 +85,15 @@ def delete_resource(call: Call) -> None:
 
 
 @route("POST", "/cluster/ha/resources/{sid}/migrate")
-@route("POST", "/cluster/ha/resources/{sid}/relocate")
-def move_resource(call: Call) -> NoReturn:
+def migrate_resource(call: Call) -> dict[str, Any]:
     sid = rules.resolve_sid(call.world, call.params["sid"])
-    if not rules.is_managed(call.world.get(HaResource, sid)):
-        raise Failure(f"resource '{sid}' is not HA managed")
-    if call.world.get(Node, call.params["node"]) is None:
-        raise Failure(f"no such cluster node '{call.params['node']}'")
-    raise NotModelled("moving an HA resource is not modelled by pvesim")
+    return request_move(call.world, sid, "migrate", call.params["node"])
+
+
+@route("POST", "/cluster/ha/resources/{sid}/relocate")
+def relocate_resource(call: Call) -> dict[str, Any]:
+    sid = rules.resolve_sid(call.world, call.params["sid"])
+    return request_move(call.world, sid, "relocate", call.params["node"])
 
 
 # -- rules ---------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from pvesim.cluster.rules import the_cluster
 from pvesim.core.sections import split_changes
 from pvesim.guests.records import Guest
 from pvesim.metrics import guest_figures
-from pvesim.nodes import backup_defaults, batch, catalogue, certificates, hardware, journal, rules, services
+from pvesim.nodes import backup_defaults, batch, catalogue, certificates, hardware, journal, power, rules, services
 from pvesim.nodes.records import Node
 from pvesim.routing import Answer, Call, route
 
@@ -18,6 +18,7 @@ from pvesim.routing import Answer, Call, route
 
 @route("GET", "/nodes")
 def list_nodes(call: Call) -> list[dict[str, Any]]:
+    power.watch_nodes(call)
     nodes = call.world.rows(Node).values()
     return [rules.list_row(call.world, node, call.may(f"/nodes/{node.name}", "Sys.Audit")) for node in nodes]
 
@@ -25,6 +26,11 @@ def list_nodes(call: Call) -> list[dict[str, Any]]:
 @route("GET", "/nodes/{node}/status")
 def read_status(call: Call) -> dict[str, Any]:
     return rules.status(call.world, call.node)
+
+
+@route("POST", "/nodes/{node}/status")
+def change_power(call: Call) -> None:
+    power.command(call.world, call.node, call.params["command"])
 
 
 @route("GET", "/nodes/{node}/version")

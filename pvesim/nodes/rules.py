@@ -14,14 +14,12 @@ from zoneinfo import ZoneInfo
 from pvesim.cluster.rules import the_cluster
 from pvesim.core.errors import Failure, ParameterErrors
 from pvesim.core.sections import as_stored, check_digest, digest_of
-from pvesim.core.tasks import effect, set_timer
 from pvesim.core.world import World
 from pvesim.metrics import node_figures
+from pvesim.nodes import power
 from pvesim.nodes.certificates import node_fingerprint
 from pvesim.nodes.records import Node
 from pvesim.storage.rules import root_space
-
-_WAKE_SECONDS = 45.0  # from the magic packet until the node is back in the cluster
 
 
 def find_node(world: World, name: str) -> Node:
@@ -205,8 +203,7 @@ def wake(world: World, name: str, local: str) -> str:
     mac = next((value for key, value in fields if key == "mac" and value), None)
     if mac is None:
         raise Failure(f"No wake on LAN MAC address defined for '{name}'!")
-    if not node.online:
-        set_timer(world, f"wake {name}", world.now + _WAKE_SECONDS, "nodes.woken", name)
+    power.wake(world, name)
     return mac
 
 
@@ -214,11 +211,3 @@ def _fields(text: str) -> Iterator[tuple[str, str]]:
     for part in text.split(","):
         key, equals, value = part.partition("=")
         yield (key, value) if equals else ("mac", part)
-
-
-@effect("nodes.woken")
-def woken(world: World, task: None, name: str) -> None:
-    """A node that was off has booted."""
-    node = world.get(Node, name)
-    if node is not None and not node.online:
-        world.put(replace(node, online=True, started=world.now))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -291,4 +290,4 @@ def test_the_task_that_is_stopped_leaves_its_sub_tasks_alone() -> None:
     simulator.request("DELETE", f"/nodes/pve1/tasks/{upid}")
     simulator.clock.advance(30)
     assert [guest_of(simulator, vmid).running for vmid in (100, 101)] == [True, False]
-    assert replace(simulator.world.rows(Task)[upid]).exitstatus == "received interrupt"
+    assert simulator.world.rows(Task)[upid].exitstatus == "received interrupt"

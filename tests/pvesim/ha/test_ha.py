@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pvesim.core.errors import Failure, Forbidden, NotModelled, ParameterErrors
+from pvesim.core.errors import Failure, Forbidden, ParameterErrors
 from pvesim.engine import Simulator
 from pvesim.guests.records import Behaviour, Guest
 from pvesim.nodes.records import Node
@@ -100,11 +100,6 @@ def test_refusals_about_resources(
 def test_a_bad_state_is_a_parameter_error(simulator: Simulator) -> None:
     with pytest.raises(ParameterErrors):
         simulator.request("POST", "/cluster/ha/resources", {"sid": "vm:100", "state": "flying"})
-
-
-def test_moving_a_resource_is_not_pretended(simulator: Simulator) -> None:
-    with pytest.raises(NotModelled):
-        simulator.request("POST", "/cluster/ha/resources/vm:102/migrate", {"node": "pve1"})
 
 
 def test_writing_takes_the_right_to_the_console(simulator: Simulator) -> None:
