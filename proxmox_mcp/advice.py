@@ -58,6 +58,14 @@ _ADVICE: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             "The agent in the VM gives no answer: it is not installed, not started yet, or the VM hangs.",
         ),
         (r"Failed to execute child process", "There is no such program in the VM; give its full path, or run sh -c."),
+        (
+            r"No space left on device|not enough (?:free )?space",
+            "The storage is full: see get_storage, and remove what is not needed.",
+        ),
+        (
+            r"max backup limit",
+            "The storage keeps so many of a guest: set prune to let it remove the oldest, or use another storage.",
+        ),
         (r"snapshot feature is not available", "A disk of it lies on a storage that cannot take snapshots."),
         (r"paused - cannot shutdown", "Let it go on with action resume first, or end it with action stop."),
         (

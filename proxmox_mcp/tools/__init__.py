@@ -1,6 +1,7 @@
 """The tools: one module per toolset, or several where a toolset is large."""
 
 from proxmox_mcp.tooling import Toolset
+from proxmox_mcp.tools import backing_up as _backing_up  # noqa: F401 - declares its tools in the toolset of backups
 from proxmox_mcp.tools import cloning as _cloning  # noqa: F401 - declares its tools in the toolset of creation
 from proxmox_mcp.tools import removal as _removal  # noqa: F401 - likewise
 from proxmox_mcp.tools.agent import agent

@@ -192,14 +192,14 @@ async def get_storage_content(
     cursor: Cursor | None = None,
 ) -> StorageContent:
     """List the volumes on one storage: disks, ISO images, templates, backups. A local storage needs node."""
-    where = node or await _node_with(call, storage)
+    where = node or await node_with(call, storage)
     records = await call.pve.get(f"/nodes/{where}/storage/{storage}/content", content=content, vmid=vmid)
     page, total, following = paginate(records, lambda record: str(record["volid"]), limit, cursor)
     volumes = [_volume(record, detail) for record in page]
     return StorageContent(total=total, next_cursor=following, storage=storage, node=where, volumes=volumes)
 
 
-async def _node_with(call: Call, name: str) -> str:
+async def node_with(call: Call, name: str) -> str:
     """A node that can tell what lies on a storage: any for a shared one, the only one for a local one."""
     everywhere = spaces(await call.pve.get("/cluster/resources", type="storage"))
     found = [space for space in everywhere if space.storage == name]
