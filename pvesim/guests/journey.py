@@ -36,9 +36,9 @@ from pvesim.guests.travel import (
     send,
     words_for,
 )
+from pvesim.guests.volumes import free_volume
 from pvesim.nodes.records import Node
 from pvesim.storage.rules import check_enabled
-from pvesim.storage.volumes import free, volume_of
 
 _ABORTED = "migration aborted"
 _PROBLEMS = "migration problems"
@@ -335,9 +335,7 @@ def _over(world: World, task: Task, vmid: int) -> None:
     if journey is not None and journey.holder == task.upid:
         world.remove(Journey, vmid)
         for volid in journey.sent.values():
-            volume = volume_of(world, journey.target, volid)
-            if volume is not None:
-                free(world, volume)
+            free_volume(world, journey.target, volid, vmid)
         if guest is not None and holds_lock(world, task, vmid):
             if guest.lock == "migrate":
                 guest = replace(guest, config={key: value for key, value in guest.config.items() if key != "lock"})

@@ -38,6 +38,12 @@ def counted(world: World, name: str) -> int:
     return counter.value if counter else 0
 
 
+@effect("test.raise")
+def broken(world: World, task: Task) -> None:
+    world.count("half cleaned")
+    raise Failure("what it wanted is gone")
+
+
 def new_task(world: World, *steps: Step, cleanup: Step | None = None, user: str = "root@pam") -> Task:
     upid = start_task(world, "pve1", "qmtest", 100, user, steps, cleanup=cleanup)
     return get(world, upid)
@@ -88,6 +94,14 @@ def test_a_failing_effect_ends_the_task_and_is_undone(world: World) -> None:
     ended = get(world, task.upid)
     assert (ended.exitstatus, ended.log) == ("it broke", ("trying", "TASK ERROR: it broke"))
     assert counted(world, "half done") == 0
+
+
+def test_a_cleanup_that_fails_disturbs_nobody(world: World) -> None:
+    task = new_task(world, Step(1), cleanup=Step(effect="test.raise"))
+    Clock(world, "manual").advance(5)
+    assert get(world, task.upid).exitstatus == "OK"
+    assert counted(world, "half cleaned") == 0
+    assert any("what it wanted is gone" in entry.msg for entry in world.rows(LogEntry).values())
 
 
 @pytest.mark.parametrize("effect_name", ["test.count", "test.fail"])

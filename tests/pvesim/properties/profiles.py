@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 DEEP = os.environ.get("PVESIM_DEEP") == "1"
 
@@ -16,6 +16,8 @@ def machine_settings() -> settings:
         max_examples=examples,
         stateful_step_count=steps,
         deadline=None,
+        report_multiple_bugs=False,
+        phases=[phase for phase in Phase if phase is not Phase.explain],
         derandomize=not DEEP,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
     )

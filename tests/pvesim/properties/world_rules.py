@@ -19,7 +19,7 @@ class WorldRules(Life):
     @rule()
     def fork(self) -> None:
         """Go on with a fork; the world that it was taken of must stay as it is."""
-        self.left.append((self.world, self.world.fork()))
+        self.left = [*self.left[-1:], (self.world, self.world.fork())]
         self._take(self.sim.fork())
 
     @rule()
