@@ -29,7 +29,7 @@ def update_configuration(call: Call) -> None:
 
 
 @route("POST", f"{_VM}/config")
-def update_configuration_in_task(call: Call) -> str:
+def update_configuration_in_task(call: Call) -> str | None:
     return update_in_task(call)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pvesim.contract import split_list
 from pvesim.core.errors import Failure, ParameterErrors
-from pvesim.core.tasks import Step, Task, effect
+from pvesim.core.tasks import Step, Task, effect, next_due, run_until
 from pvesim.core.world import World
 from pvesim.guests.checks import check_encoded_ssh_keys, check_networks
 from pvesim.guests.configfile import check_writable, digest_of
@@ -46,12 +46,24 @@ def update_now(call: Call) -> None:
     _apply(call.world, call.node, call.params["vmid"], update, log)
 
 
-def update_in_task(call: Call) -> str:
-    """`POST …/config`: the change is made by a task; its UPID."""
+def update_in_task(call: Call) -> str | None:
+    """`POST …/config`: the change is made by a task; its UPID.
+
+    With `background_delay` the answer waits some seconds for the task, always longer than it takes, and is empty if it
+    has ended well. Raises `Failure` if it has not.
+    """
     update, vmid = _checked(call), call.params["vmid"]
     arguments = (vmid, dict(update.options), update.delete, update.revert, update.force)
     step = Step(CONFIG_SECONDS, (update.log,), "qemu.configure", arguments)
-    return start_locked(call.world, "qemu", call.node, "qmconfig", vmid, call.identity.name, [step])
+    upid = start_locked(call.world, "qemu", call.node, "qmconfig", vmid, call.identity.name, [step])
+    if not call.params.get("background_delay"):
+        return upid
+    while (due := next_due(call.world, upid)) is not None:
+        run_until(call.world, due)
+    status = call.world.rows(Task)[upid].exitstatus
+    if status != "OK":
+        raise Failure(f"failed to update VM {vmid}: {status}")
+    return None
 
 
 def unlink(call: Call) -> None:

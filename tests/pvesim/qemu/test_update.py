@@ -276,3 +276,21 @@ def test_a_cloud_init_volume_that_is_named_again_stays(sim: Simulator) -> None:
     put(sim, ide0="local:cloudinit")
     put(sim, ide0="local:100/vm-100-cloudinit.qcow2,media=cdrom,cache=none")
     assert "local:100/vm-100-cloudinit.qcow2" in volids(sim, 100)
+
+
+class TestBackgroundDelay:
+    def test_a_task_that_ends_soon_is_not_told(self, sim: Simulator) -> None:
+        assert sim.request("POST", CONFIG, {"memory": 512, "background_delay": 5}) is None
+        assert config(sim, 100)["memory"] == "512"
+
+    def test_one_that_fails_is_an_error(self, sim: Simulator) -> None:
+        with pytest.raises(Failure, match=r"failed to update VM 100: volume 'local:iso/none.iso' does not exist"):
+            sim.request("POST", CONFIG, {"ide1": "local:iso/none.iso,media=cdrom", "background_delay": 5})
+        assert "ide1" not in config(sim, 100)
+
+    def test_a_machine_that_a_task_holds_cannot_be_changed(self, sim: Simulator) -> None:
+        done(sim, "POST", vm(100, "/status/start"))
+        sim.request("POST", vm(100, "/status/shutdown"))
+        sim.clock.advance(0.1)
+        with pytest.raises(Failure, match=r"can't lock file '/var/lock/qemu-server/lock-100.conf' - got timeout"):
+            put(sim, cores=2)
