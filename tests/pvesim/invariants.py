@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 
 from pvesim.access.records import Token, User
+from pvesim.backup.records import BackupRun
 from pvesim.core.tasks import Task, Timer
 from pvesim.core.world import World
 from pvesim.guests.disks import volumes_in
@@ -119,6 +120,7 @@ def _locks(world: World, left_locked: Collection[int]) -> Iterator[str]:
     held = {
         lock.vmid for lock in world.rows(FileLock).values() if lock.holder in tasks
     }  # a clone's task names its source
+    held |= {run.guest for run in world.rows(BackupRun).values() if run.guest is not None}
     for guest in world.rows(Guest).values():
         if guest.lock and guest.vmid not in left_locked and str(guest.vmid) not in named and guest.vmid not in held:
             yield f"guest {guest.vmid} is locked ({guest.lock}) and no task runs on it"
