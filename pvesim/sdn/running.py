@@ -58,8 +58,9 @@ def _row(kind: Kind, section: Section) -> Row:
     row = {**section.options, kind.id: section.id, "type": section.type}
     if isinstance(section, Subnet):
         row |= subnet_parts(section.id)
-        if "dhcp-range" in row:
-            row["dhcp-range"] = [dict(pair.split("=", 1) for pair in text.split(",")) for text in row["dhcp-range"]]
+        # A list even where there is none: clients rely on it.
+        ranges = row.get("dhcp-range", ())
+        row["dhcp-range"] = [dict(pair.split("=", 1) for pair in text.split(",")) for text in ranges]
     return row
 
 
@@ -182,7 +183,8 @@ def _restore(world: World, kind: Kind, runs: Mapping[str, Mapping[str, Any]]) ->
         world.remove(kind.file.record, id)
     for id, row in runs.items():
         type = str(row.get("type") or row["protocol"])
-        options = {name: value for name, value in row.items() if name in kind.file.types[type].options}
+        known = kind.file.types[type].options
+        options = {name: value for name, value in row.items() if name in known and value != []}
         if "dhcp-range" in options:
             options["dhcp-range"] = [",".join(f"{key}={part[key]}" for key in part) for part in options["dhcp-range"]]
         if dict(table[id].options if id in table else {}) != options:
