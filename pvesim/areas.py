@@ -7,6 +7,7 @@ from importlib import import_module
 _ROUTES = (
     "pvesim.access.routes",
     "pvesim.backup.routes",
+    "pvesim.ceph.routes",
     "pvesim.cluster.routes",
     "pvesim.firewall.routes",
     "pvesim.guests.life_routes",
@@ -37,6 +38,7 @@ _ROUTES = (
 _EFFECTS = (
     "pvesim.backup.jobs",
     "pvesim.backup.run",
+    "pvesim.ceph.cluster",
     "pvesim.guests.pending",
     "pvesim.guests.power",
     "pvesim.lxc.power",

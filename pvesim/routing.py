@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Handler = Callable[["Call"], Any]
 _ROUTES: dict[tuple[str, str], Handler] = {}
+_REFUSALS: set[tuple[str, str]] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +115,17 @@ def route(verb: str, path: str) -> Callable[[Handler], Handler]:
     return register
 
 
+def refusal(verb: str, path: str) -> Callable[[Handler], Handler]:
+    """Register a handler that only knows when PVE refuses; it does not make its method a modelled one."""
+    _REFUSALS.add((verb, path))
+    return route(verb, path)
+
+
 def handler_of(verb: str, path: str) -> Handler | None:
     """The handler of a method, or None where it is not modelled."""
     return _ROUTES.get((verb, path))
 
 
 def modelled() -> Iterator[tuple[str, str]]:
-    """All methods that have a handler, as (verb, path)."""
-    return iter(_ROUTES)
+    """All methods that have a handler which can do more than refuse, as (verb, path)."""
+    return (method for method in _ROUTES if method not in _REFUSALS)

@@ -101,4 +101,6 @@ def _look_at_fields(
             _look(additional, item, f"{place}.{name}", problems)
         elif not additional:
             problems.append(f"{place}.{name}: is not promised")
-    problems += [f"{place}.{name}: is missing" for name in fields.required if name not in value]
+    # A name in braces, such as `{id}`, stands for the names that there happen to be.
+    missing = (name for name in fields.required if name not in value and not name.startswith("{"))
+    problems += [f"{place}.{name}: is missing" for name in missing]

@@ -1,0 +1,1 @@
+"""Ceph on the nodes themselves: `/nodes/{node}/ceph`, `/cluster/ceph`."""

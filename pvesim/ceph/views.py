@@ -1,0 +1,322 @@
+"""What Ceph's own programs and PVE tell about the cluster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pvesim.ceph.cluster import COMMIT, COPIES, FLAGS, RELEASE, VERSION, Ceph, Osd, Pool
+from pvesim.core.errors import Failure
+from pvesim.core.world import World
+from pvesim.nodes.records import Node
+
+Row = dict[str, Any]
+_FULL_VERSION = f"ceph version {VERSION} ({COMMIT}) {RELEASE} (stable)"
+_OBJECT = 4 * 1024**2
+
+
+# -- state -------------------------------------------------------------------------------------------------------------
+
+
+def status(world: World, ceph: Ceph) -> Row:
+    """`GET /cluster/ceph/status`: what `ceph status` says."""
+    quorum = [number for number, node in enumerate(ceph.monitors) if node.online]
+    up, active = [osd for osd in ceph.osds if osd.node.online], [osd for osd in ceph.osds if osd.is_in]
+    groups = sum(pool.pg_num for pool in ceph.pools)
+    data = sum(pool.used for pool in ceph.pools)
+    return {
+        "fsid": ceph.fsid,
+        "health": _health(ceph),
+        "monmap": {
+            "epoch": 1,
+            "min_mon_release_name": RELEASE,
+            "mons": [{"name": node.name, "rank": rank} for rank, node in enumerate(ceph.monitors)],
+            "num_mons": len(ceph.monitors),
+        },
+        "quorum": quorum,
+        "quorum_age": int(world.now - min((node.started for node in ceph.monitors), default=world.now)),
+        "quorum_names": [ceph.monitors[number].name for number in quorum],
+        "mgrmap": {"available": bool(quorum), "num_standbys": max(0, len(quorum) - 1), "services": {}},
+        "osdmap": {
+            "epoch": 100,
+            "num_in_osds": len(active),
+            "num_osds": len(ceph.osds),
+            "num_remapped_pgs": 0,
+            "num_up_osds": len(up),
+        },
+        "pgmap": {
+            "bytes_avail": ceph.raw_total - ceph.raw_used,
+            "bytes_total": ceph.raw_total,
+            "bytes_used": ceph.raw_used,
+            "data_bytes": data,
+            "num_objects": -(-data // _OBJECT),
+            "num_pgs": groups,
+            "num_pools": len(ceph.pools),
+            "pgs_by_state": [
+                {"count": groups, "state_name": "active+clean" if _complete(ceph) else "active+undersized"}
+            ],
+        },
+        "fsmap": {"by_rank": [], "epoch": 1, "up:standby": max(0, len(quorum) - 1)},
+        "progress_events": {},
+        "servicemap": {"epoch": 1, "services": {}},
+    }
+
+
+def _complete(ceph: Ceph) -> bool:
+    return all(osd.node.online and osd.is_in for osd in ceph.osds)
+
+
+def _health(ceph: Ceph) -> Row:
+    down = [osd for osd in ceph.osds if not osd.node.online]
+    away = [node.name for node in ceph.monitors if not node.online]
+    checks = {}
+    if down:
+        checks["OSD_DOWN"] = _check(f"{len(down)} osds down", len(down))
+    if away:
+        checks["MON_DOWN"] = _check(f"{len(away)}/{len(ceph.monitors)} mons down", len(away))
+    if ceph.state.flags:
+        checks["OSDMAP_FLAGS"] = _check(f"{','.join(ceph.state.flags)} flag(s) set", len(ceph.state.flags))
+    return {"checks": checks, "mutes": [], "status": "HEALTH_WARN" if checks else "HEALTH_OK"}
+
+
+def _check(message: str, count: int) -> Row:
+    return {"muted": False, "severity": "HEALTH_WARN", "summary": {"count": count, "message": message}}
+
+
+def flags(ceph: Ceph) -> list[Row]:
+    """`GET /cluster/ceph/flags`."""
+    return [{"description": text, "name": name, "value": int(name in ceph.state.flags)} for name, text in FLAGS.items()]
+
+
+def metadata(ceph: Ceph) -> Row:
+    """`GET /cluster/ceph/metadata`."""
+    version = {"parts": VERSION.split("."), "str": VERSION}
+    monitors = {f"{node.name}@{node.name}": {**_daemon(node), "addrs": _address(node)} for node in ceph.monitors}
+    managers = {f"{node.name}@{node.name}": {**_daemon(node), "addr": node.ip} for node in ceph.monitors}
+    return {
+        "mds": {f"{node.name}@{node.name}": {**_daemon(node), "addr": node.ip} for node in _metadata_servers(ceph)},
+        "mgr": managers,
+        "mon": monitors,
+        "node": {node.name: {"buildcommit": COMMIT, "version": version} for node in ceph.nodes},
+        "osd": [_osd_metadata(osd) for osd in ceph.osds],
+    }
+
+
+def _address(node: Node) -> str:
+    return f"[v2:{node.ip}:3300/0,v1:{node.ip}:6789/0]"
+
+
+def _daemon(node: Node) -> Row:
+    memory = {"mem_swap_kb": node.hardware.swap // 1024, "mem_total_kb": node.hardware.memory // 1024}
+    version = {"ceph_release": RELEASE, "ceph_version": _FULL_VERSION, "ceph_version_short": VERSION}
+    return {**memory, **version, "hostname": node.name, "name": node.name}
+
+
+def _osd_metadata(osd: Osd) -> Row:
+    about = {name: value for name, value in _daemon(osd.node).items() if name != "name"}
+    address = f"[v2:{osd.node.ip}:{6800 + 4 * osd.id}/1]"
+    store = {"device_id": f"PVESIM_SSD_{osd.id}", "osd_data": f"/var/lib/ceph/osd/ceph-{osd.id}"}
+    return {**about, **store, "back_addr": address, "front_addr": address, "id": osd.id, "osd_objectstore": "bluestore"}
+
+
+def _metadata_servers(ceph: Ceph) -> tuple[Node, ...]:
+    return ceph.monitors[:2] if ceph.filesystems else ()
+
+
+# -- daemons -----------------------------------------------------------------------------------------------------------
+
+
+def monitors(ceph: Ceph) -> list[Row]:
+    """`GET /nodes/{node}/ceph/mon`."""
+    return [
+        {
+            "addr": f"{node.ip}:6789/0",
+            "ceph_version": _FULL_VERSION,
+            "ceph_version_short": VERSION,
+            "direxists": 1,
+            "host": node.name,
+            "name": node.name,
+            "quorum": int(node.online),
+            "rank": rank,
+            "service": 1,
+            "state": "running" if node.online else "stopped",
+        }
+        for rank, node in enumerate(ceph.monitors)
+    ]
+
+
+def managers(ceph: Ceph) -> list[Row]:
+    """`GET /nodes/{node}/ceph/mgr`: the first that answers is active."""
+    return _first_active(ceph.monitors, {})
+
+
+def metadata_servers(ceph: Ceph) -> list[Row]:
+    """`GET /nodes/{node}/ceph/mds`."""
+    return _first_active(_metadata_servers(ceph), {"rank": 0})
+
+
+def _first_active(nodes: tuple[Node, ...], extra: Row) -> list[Row]:
+    rows: list[Row] = []
+    for node in nodes:
+        active = node.online and not any(row["state"] == "active" for row in rows)
+        state = "active" if active else "standby" if node.online else "stopped"
+        rows.append(
+            {"addr": node.ip, "host": node.name, "name": node.name, "state": state, **(extra if active else {})}
+        )
+    return rows
+
+
+def osd_tree(ceph: Ceph) -> Row:
+    """`GET /nodes/{node}/ceph/osd`: the OSDs below their nodes."""
+    size = ceph.raw_total // max(1, len(ceph.osds))
+    used = ceph.raw_used // max(1, sum(osd.is_in for osd in ceph.osds))
+    hosts = []
+    for position, node in enumerate(ceph.nodes):
+        leaves = [_osd_row(osd, size, used) for osd in ceph.osds if osd.node is node]
+        host = {"id": str(-2 - position), "leaf": 0, "name": node.name, "type": "host", "version": VERSION}
+        hosts.append({**host, "children": leaves})
+    root = {"children": [{"children": hosts, "id": "-1", "leaf": 0, "name": "default", "type": "root"}], "leaf": 0}
+    return {"flags": ",".join(ceph.state.flags), "root": root}
+
+
+def _osd_row(osd: Osd, size: int, used: int) -> Row:
+    share = used / size if osd.is_in and size else 0.0
+    return {
+        "blfsdev": "",
+        "bytes_used": used if osd.is_in else 0,
+        "ceph_version": _FULL_VERSION,
+        "ceph_version_short": VERSION,
+        "crush_weight": round(size / 1024**4, 5),
+        "device_class": "ssd",
+        "host": osd.node.name,
+        "id": str(osd.id),
+        "in": int(osd.is_in),
+        "leaf": 1,
+        "name": f"osd.{osd.id}",
+        "osdtype": "bluestore",
+        "percent_used": 100 * share,
+        "reweight": 1 if osd.is_in else 0,
+        "status": "up" if osd.node.online else "down",
+        "total_space": size,
+        "type": "osd",
+    }
+
+
+def osd_volume(ceph: Ceph, osd: Osd, type: str, created: str) -> Row:
+    """`GET …/osd/{osdid}/lv-info`. Raises `Failure` for a device that the OSD does not have."""
+    if type != "block":
+        raise Failure(f"osd '{osd.id}' has no '{type}' device")
+    group, name = f"ceph-{ceph.fsid}", f"osd-block-{osd.id}"
+    return {
+        "creation_time": created,
+        "lv_name": name,
+        "lv_path": f"/dev/{group}/{name}",
+        "lv_size": ceph.raw_total // len(ceph.osds),
+        "lv_uuid": f"{ceph.fsid[:-4]}{osd.id:04}",
+        "vg_name": group,
+    }
+
+
+def osd_details(ceph: Ceph, osd: Osd) -> Row:
+    """`GET …/osd/{osdid}/metadata`."""
+    about = _osd_metadata(osd)
+    block = {"device": "block", "type": "ssd", "size": ceph.raw_total // len(ceph.osds), "support_discard": 1}
+    device = f"sd{chr(ord('a') + osd.id % 24)}"
+    addresses = {"hb_back_addr": about["back_addr"], "hb_front_addr": about["front_addr"]}
+    shown = ("back_addr", "front_addr", "hostname", "id", "osd_data", "osd_objectstore")
+    own = {"mem_usage": 2 * 1024**3, "pid": 1500 + osd.id, "version": f"{VERSION} ({COMMIT})"}
+    return {
+        "devices": [{**block, "dev_node": f"/dev/dm-{osd.id}", "devices": device}],
+        "osd": {**{name: about[name] for name in shown}, **addresses, **own},
+    }
+
+
+# -- pools -------------------------------------------------------------------------------------------------------------
+
+
+def pool_row(pool: Pool) -> Row:
+    """One element of `GET /nodes/{node}/ceph/pool`."""
+    free = max(0, pool.total - pool.used)
+    row: Row = {
+        "application_metadata": {pool.application: {}},
+        "bytes_used": pool.size * pool.used,
+        "crush_rule": 0,
+        "crush_rule_name": "replicated_rule",
+        "min_size": int(pool.settings.get("min_size", 2)),
+        "percent_used": pool.used / (pool.used + free) if pool.used + free else 0,
+        "pg_autoscale_mode": pool.settings.get("pg_autoscale_mode", "on"),
+        "pg_num": pool.pg_num,
+        "pg_num_final": pool.pg_num,
+        "pool": pool.number,
+        "pool_name": pool.name,
+        "size": pool.size,
+        "type": "replicated",
+    }
+    return row | {name: pool.settings[name] for name in ("pg_num_min", "target_size_ratio") if name in pool.settings}
+
+
+def pool_status(pool: Pool) -> Row:
+    """`GET /nodes/{node}/ceph/pool/{name}/status`."""
+    listed = pool_row(pool)
+    switches = ("fast_read", "nodeep-scrub", "nodelete", "nopgchange", "noscrub", "nosizechange", "use_gmt_hitset")
+    return {
+        **dict.fromkeys(switches, 0),
+        "application": pool.settings.get("application", pool.application),
+        "application_list": [pool.application],
+        "crush_rule": listed["crush_rule_name"],
+        "hashpspool": 1,
+        "id": pool.number,
+        "min_size": listed["min_size"],
+        "name": pool.name,
+        "pg_autoscale_mode": listed["pg_autoscale_mode"],
+        "pg_num": pool.pg_num,
+        "pgp_num": pool.pg_num,
+        "size": pool.size,
+        "write_fadvise_dontneed": 0,
+    }
+
+
+def filesystems(ceph: Ceph) -> list[Row]:
+    """`GET /nodes/{node}/ceph/fs`."""
+    return [
+        {"data_pool": f"{name}_data", "metadata_pool": f"{name}_metadata", "name": name} for name in ceph.filesystems
+    ]
+
+
+# -- configuration -----------------------------------------------------------------------------------------------------
+
+
+def configuration(ceph: Ceph) -> str:
+    """`GET /nodes/{node}/ceph/cfg/raw`: the file that all nodes share."""
+    hosts = " ".join(node.ip for node in ceph.monitors)
+    lines = ["[global]", f"\tfsid = {ceph.fsid}", f"\tmon_host = {hosts}", f"\tosd_pool_default_size = {COPIES}", ""]
+    return "\n".join(lines)
+
+
+def configured_values(ceph: Ceph, keys: str) -> Row:
+    """`GET …/cfg/value`: the values asked for as `section:key`, by section."""
+    known = {"fsid": ceph.fsid, "osd_pool_default_size": str(COPIES)}
+    found: dict[str, Row] = {}
+    for item in keys.replace(";", ",").replace(" ", ",").split(","):
+        section, _, key = item.partition(":")
+        name = key.replace("-", "_")
+        if section == "global" and name in known:
+            found.setdefault(section, {})[name] = known[name]
+    return found
+
+
+def crush_map(ceph: Ceph) -> str:
+    """`GET …/crush`: the devices and hosts in the form of Ceph's compiler."""
+    lines = ["# begin crush map", *(f"device {osd.id} osd.{osd.id} class ssd" for osd in ceph.osds)]
+    for position, node in enumerate(ceph.nodes):
+        items = [f"\titem osd.{osd.id} weight 1.000" for osd in ceph.osds if osd.node is node]
+        lines += [f"host {node.name} {{", f"\tid {-2 - position}", *items, "}"]
+    return "\n".join([*lines, "# end crush map", ""])
+
+
+def safety(ceph: Ceph, service: str, id: str) -> Row:
+    """`GET …/cmd-safety`: whether the cluster can do without a daemon."""
+    if service == "osd":
+        safe = _complete(ceph) and len(ceph.osds) > COPIES
+    else:
+        safe = sum(node.online for node in ceph.monitors) > len(ceph.monitors) // 2 + (service == "mon")
+    return {"safe": int(safe), "status": "" if safe else f"{service}.{id} is needed"}
