@@ -182,3 +182,37 @@ def test_everything_can_be_asked(ansible: Client, homelab: Served, tmp_path: Pat
     assert {realm["realm"] for realm in done["realms"]["proxmox_domains"]} == {"pam", "pve"}
     assert any(task["type"] == "vzdump" and task["id"] == "101" for task in done["tasks"]["proxmox_tasks"])
     assert [rule["type"] for rule in done["firewall of a VM"]["firewall_rules"]] == ["group", "in"]
+
+
+def test_what_belongs_to_the_cluster(ansible: Client, homelab: Served, tmp_path: Path) -> None:
+    first = play(ansible, homelab, tmp_path, "cluster")
+    assert changed(first) == list(first)
+    ha = homelab.api.cluster.ha
+    assert {resource["sid"] for resource in ha.resources.get()} == {"vm:101", "vm:102"}
+    assert ha.rules("apart").get()["affinity"] == "negative"
+    (subnet,) = homelab.api.cluster.sdn.vnets("backyard").subnets.get()
+    assert (subnet["cidr"], subnet["gateway"], subnet["dhcp-range"]) == ("10.20.0.0/24", "10.20.0.1", [])
+    # The module applies what it changes.
+    assert homelab.api.cluster.sdn.zones.get(pending=1) == [{"zone": "inner", "type": "simple"}]
+    (rule,) = homelab.api.cluster.firewall.groups("database").get()
+    assert (rule["dport"], rule["source"]) == ("5432", "10.10.10.0/24")
+    assert changed(play(ansible, homelab, tmp_path, "cluster")) == []
+
+    undone = play(ansible, homelab, tmp_path, "cluster_undone")
+    assert set(undone) - set(changed(undone)) == {"zones", "networks", "addresses", "group"}
+    assert [zone["zone"] for zone in undone["zones"]["zones"]] == ["inner"]
+    assert [zone["zone"] for zone in homelab.api.cluster.sdn.zones.get()] == []
+    assert {resource["sid"] for resource in ha.resources.get()} == {"vm:102"}
+    assert "database" not in [group["group"] for group in homelab.api.cluster.firewall.groups.get()]
+
+
+def test_a_job_takes_a_guest_in_and_out(ansible: Client, homelab: Served, tmp_path: Path) -> None:
+    job = {"id": "nightly", "schedule": "02:30", "storage": "nas", "vmid": "100,101", "mode": "snapshot", "enabled": 1}
+    homelab.api.cluster.backup.post(**job)
+    done = play(ansible, homelab, tmp_path, "schedule")
+    assert changed(done) == ["in the job", "out of the job"]
+    (found,) = done["jobs of the VM"]["backup_info"]
+    assert (found["id"], found["schedule"], found["vm_name"]) == ("nightly", "02:30", "staging")
+    assert found["next-run"].endswith("02:30:00")
+    assert [job["vmid"] for job in done["jobs"]["backup_info"]] == ["100,101,105"]
+    assert homelab.api.cluster.backup("nightly").get()["vmid"] == "100,101"

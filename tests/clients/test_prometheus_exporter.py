@@ -7,37 +7,32 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.clients.running import Served, client
+from tests.clients.running import PASSWORD, Served, client
 
 AUDITOR = "00000000-0000-4000-8000-00000000000a"  # of mcp@pve!auditor in the scenario homelab
 Samples = dict[tuple[str, str], float]
 
 
-@pytest.fixture(scope="module")
-def exporter(homelab: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+@contextmanager
+def exporting(served: Served, folder: Path, **credentials: str) -> Iterator[httpx.Client]:
     """The exporter's own server, as Prometheus meets it."""
-    installed = client("prometheus-pve-exporter")
+    program = client("prometheus-pve-exporter").program("pve_exporter")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    credentials = {
-        "PVE_USER": "mcp@pve",
-        "PVE_TOKEN_NAME": "auditor",
-        "PVE_TOKEN_VALUE": AUDITOR,
-        "PVE_VERIFY_SSL": "1",
-    }
-    log = tmp_path_factory.mktemp("exporter") / "exporter.log"
+    log = folder / "exporter.log"
     with (
         log.open("w") as output,
         subprocess.Popen(
-            [str(installed.program("pve_exporter")), "--web.listen-address", f"127.0.0.1:{port}"],
-            env={**homelab.environment, **credentials},
+            [str(program), "--web.listen-address", f"127.0.0.1:{port}"],
+            env={**served.environment, "PVE_VERIFY_SSL": "1", **credentials},
             stdout=output,
             stderr=subprocess.STDOUT,
         ) as process,
@@ -49,6 +44,13 @@ def exporter(homelab: Served, tmp_path_factory: pytest.TempPathFactory) -> Itera
         finally:
             process.terminate()
             process.wait(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def exporter(homelab: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    token = {"PVE_USER": "mcp@pve", "PVE_TOKEN_NAME": "auditor", "PVE_TOKEN_VALUE": AUDITOR}
+    with exporting(homelab, tmp_path_factory.mktemp("exporter"), **token) as http:
+        yield http
 
 
 def _await_answer(http: httpx.Client, log: Path) -> None:
@@ -103,3 +105,11 @@ def test_what_changes_is_seen_by_the_next_scrape(exporter: httpx.Client, homelab
     while homelab.api.nodes("pve1").tasks(stop).status.get()["status"] == "running":
         time.sleep(0.05)
     assert scrape(exporter, homelab, cluster=1, node=0)["pve_up", "qemu/100"] == 0
+
+
+def test_a_node_of_its_own_is_scraped(single_node: Served, tmp_path: Path) -> None:
+    with exporting(single_node, tmp_path, PVE_USER="root@pam", PVE_PASSWORD=PASSWORD) as http:
+        samples = scrape(http, single_node, cluster=1, node=1)
+    assert samples["pve_up", "node/pve1"] == 1
+    assert samples["pve_disk_size_bytes", "storage/pve1/local"] == 270553174016
+    assert [name for name, id in samples if id.startswith("cluster/")] == ["pve_not_backed_up_total"]

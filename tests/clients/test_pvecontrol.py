@@ -107,3 +107,14 @@ def test_the_report_names_every_vm(pvecontrol: Command) -> None:
     shown = pvecontrol("report")
     for name in ("web", "db", "staging", "legacy"):
         assert name in shown
+
+
+def test_a_vm_comes_back_from_a_backup(pvecontrol: Command, homelab: Served) -> None:
+    kept = homelab.api.nodes("pve2").storage("nas").content.get(content="backup", vmid=100)
+    newest = max(kept, key=lambda archive: archive["ctime"])["volid"]
+    shown = pvecontrol("vm", "restore", "140", "--target", "pve2", "--archive", newest, "--storage", "nas", "--follow")
+    assert "TASK OK" in shown
+    restored = homelab.api.nodes("pve2").qemu(140).config.get()
+    original = homelab.api.nodes("pve1").qemu(100).config.get()
+    assert (restored["name"], restored["net0"]) == (original["name"], original["net0"])
+    assert restored["scsi0"].startswith("nas:140/vm-140-disk-0.")
