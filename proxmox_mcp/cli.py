@@ -1,4 +1,4 @@
-"""The command line: `proxmox-mcp serve`.
+"""The command line: `proxmox-mcp serve`; the operator's other commands are in `safety.cli`.
 
 Standard output belongs to the protocol while serving, so whatever is said to a person goes to standard error. The MCP
 SDK is imported when it is needed: `--help` answers without it.
@@ -7,16 +7,13 @@ SDK is imported when it is needed: `--help` answers without it.
 import gc
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from proxmox_mcp import __version__
 from proxmox_mcp.errors import ProxmoxError, SettingsError
-
-if TYPE_CHECKING:
-    from proxmox_mcp.pve import Pve
-    from proxmox_mcp.settings import Settings
+from proxmox_mcp.safety import cli as safety
 
 app = typer.Typer(
     name="proxmox-mcp",
@@ -115,27 +112,15 @@ def _serve(options: dict[str, Any], config: Path | None, simulate: str | None, t
     from proxmox_mcp.server import build_server, configure_logging, serve_stdio
 
     configure_logging(settings)
-    pve = None if simulate is None else _simulated(settings, simulate, time_scale, options.get("user", "root@pam"))
+    pve = None
+    if simulate is not None:
+        from proxmox_mcp.simulated import simulated
+
+        pve = simulated(settings, simulate, time_scale, options.get("user", "root@pam"))
     serve_stdio(build_server(settings, pve))
 
 
-def _simulated(settings: "Settings", scenario: str, time_scale: float | None, user: str) -> "Pve":
-    """The simulated cluster of a scenario, in this process.
-
-    `user` is a user of the scenario, or one of its tokens (`mcp@pve!auditor`). Only the command line names it: what the
-    environment says of a real cluster does not count here.
-    """
-    from proxmox_mcp.pve import Pve
-    from pvesim import ScenarioError, Simulator
-
-    try:
-        simulator = Simulator(scenario, clock="auto" if time_scale is None else "scaled", time_scale=time_scale or 0.0)
-    except ScenarioError as error:
-        raise SettingsError(f"--simulate: {error}") from None
-    known = simulator.identities
-    if user not in known:
-        raise SettingsError(f"--user: the scenario {scenario} has no {user}.", f"It has: {', '.join(known)}.")
-    return Pve(settings, lambda: simulator.connect(user=user), cluster=f"simulated {scenario}", user=user)
+safety.add_to(app)
 
 
 def main() -> None:

@@ -64,7 +64,7 @@ class ProxmoxServer(MCPServer[None]):
         self.pve = pve
         self._guests = Guests(pve)
         self._tasks = Tasks(pve)
-        self._gate = Gate(settings, _policy(settings))
+        self._gate = Gate(settings, policy_of(settings))
         self.declarations: dict[str, Declaration] = {
             declaration.name: declaration for declaration in chosen(TOOLSETS, settings)
         }
@@ -143,12 +143,22 @@ class ProxmoxServer(MCPServer[None]):
         )
 
 
-def _policy(settings: Settings) -> Policy:
+def policy_of(settings: Settings) -> Policy:
+    """The operator's policy, read and checked; an empty one where none is set.
+
+    Raises:
+        SettingsError: the file cannot be read, or something in it is wrong.
+    """
     if settings.policy is None:
         return Policy()
     from proxmox_mcp.safety.policy_file import load_policy
 
     return load_policy(settings.policy, [tool.name for toolset in TOOLSETS for tool in toolset.declarations])
+
+
+def unconnected_call(pve: Pve, settings: Settings) -> Call:
+    """What a tool, or a look at the cluster, works with where there is no client."""
+    return Call(pve, Guests(pve), Tasks(pve), settings)
 
 
 @asynccontextmanager

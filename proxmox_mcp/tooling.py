@@ -236,6 +236,12 @@ def _require_known(kind: str, given: Iterable[str], known: Iterable[str]) -> Non
 CarryOut = Callable[[Declaration, Context[Any, Any], dict[str, Any]], Awaitable[CallToolResult | InputRequiredResult]]
 """Carries a call out: the declaration, the SDK's context, the checked arguments."""
 
+
+async def not_called(declaration: Declaration, ctx: Context[Any, Any], given: dict[str, Any]) -> CallToolResult:
+    """For a tool that only its arguments are looked at of."""
+    raise NotImplementedError(declaration.name)
+
+
 Confirm = Annotated[str, Field(max_length=64, description="What the refusal of this very call told to confirm with")]
 
 
@@ -273,6 +279,10 @@ def build_tool(declaration: Declaration, carry_out: CarryOut, *, confirm: bool =
     )
 
 
+_LONGEST_PATTERN = 24
+_UNREACHED = 100_000
+
+
 class SlimSchema(GenerateJsonSchema):
     """Makes JSON Schemas without what says nothing to a model: generated titles, and that a field may be null.
 
@@ -306,10 +316,26 @@ class SlimSchema(GenerateJsonSchema):
         return self.generate_inner(schema["schema"])
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> dict[str, Any]:
-        """A default, unless it is null."""
-        if schema.get("default", ...) is None:
+        """A default, unless it is null or false: what is left out is not so."""
+        default = schema.get("default", ...)
+        if default is None or default is False:
             return self.generate_inner(schema["schema"])
         return super().default_schema(schema)
+
+    def str_schema(self, schema: core_schema.StringSchema) -> dict[str, Any]:
+        """A text, without the bounds that only a mistake would overstep; they are checked, and told, all the same."""
+        made = super().str_schema(schema)
+        made.pop("maxLength", None)
+        if len(made.get("pattern", "")) > _LONGEST_PATTERN:
+            del made["pattern"]
+        return made
+
+    def int_schema(self, schema: core_schema.IntSchema) -> dict[str, Any]:
+        """A number, without a highest that nobody reaches."""
+        made = super().int_schema(schema)
+        if made.get("maximum", 0) >= _UNREACHED:
+            del made["maximum"]
+        return made
 
 
 @cache
