@@ -10,14 +10,12 @@ from hypothesis.stateful import rule
 from tests.pvesim.properties.life import (
     Life,
     any_index,
-    containers,
     flags,
     given,
-    machines,
     nodes,
     snapshots,
     storages,
-    vmids,
+    whom,
 )
 from tests.pvesim.properties.worlds import ISO, STORAGES, TEMPLATE
 
@@ -58,37 +56,45 @@ CHOICES: dict[str, tuple[Any, ...]] = {"start": (1,), "pool": ("lab", "none")}
 
 
 class GuestRules(Life):
-    @rule(vmid=machines, node=nodes, disk=st.sampled_from(NEW_DISKS), options=MACHINE_OPTIONS, how=given(CHOICES))
+    @rule(vmid=whom, node=nodes, disk=st.sampled_from(NEW_DISKS), options=MACHINE_OPTIONS, how=given(CHOICES))
     def create_machine(self, vmid: int, node: str, disk: str, options: dict[str, Any], how: dict[str, Any]) -> None:
+        vmid = self.new_id(vmid, "qemu")
         self.ask("POST", f"/nodes/{node}/qemu", {"vmid": vmid, "scsi0": disk, **options, **how})
 
-    @rule(vmid=containers, node=nodes, disk=st.sampled_from(NEW_DISKS), options=CONTAINER_OPTIONS, how=given(CHOICES))
+    @rule(vmid=whom, node=nodes, disk=st.sampled_from(NEW_DISKS), options=CONTAINER_OPTIONS, how=given(CHOICES))
     def create_container(self, vmid: int, node: str, disk: str, options: dict[str, Any], how: dict[str, Any]) -> None:
+        vmid = self.new_id(vmid, "lxc")
         given = {"vmid": vmid, "ostemplate": TEMPLATE, "rootfs": disk, **options, **how}
         self.ask("POST", f"/nodes/{node}/lxc", given)
 
-    @rule(vmid=machines, options=MACHINE_OPTIONS, wait=flags)
+    @rule(vmid=whom, options=MACHINE_OPTIONS, wait=flags)
     def configure_machine(self, vmid: int, options: dict[str, Any], wait: bool) -> None:
+        vmid = self.who(vmid, "qemu")
         self.ask("PUT" if wait else "POST", self.path(vmid, "/config"), options)
 
-    @rule(vmid=containers, options=CONTAINER_OPTIONS)
+    @rule(vmid=whom, options=CONTAINER_OPTIONS)
     def configure_container(self, vmid: int, options: dict[str, Any]) -> None:
+        vmid = self.who(vmid, "lxc")
         self.ask("PUT", self.path(vmid, "/config"), options)
 
-    @rule(vmid=vmids, keys=st.sets(st.sampled_from((*DRIVES, *MOUNTS, "net0", "tags", "memory")), min_size=1))
+    @rule(vmid=whom, keys=st.sets(st.sampled_from((*DRIVES, *MOUNTS, "net0", "tags", "memory")), min_size=1))
     def remove_options(self, vmid: int, keys: set[str]) -> None:
+        vmid = self.who(vmid)
         self.ask("PUT", self.path(vmid, "/config"), delete=",".join(sorted(keys)))
 
-    @rule(vmid=vmids, keys=st.sets(st.sampled_from(("scsi1", "memory", "mp0", "net0")), min_size=1))
+    @rule(vmid=whom, keys=st.sets(st.sampled_from(("scsi1", "memory", "mp0", "net0")), min_size=1))
     def revert(self, vmid: int, keys: set[str]) -> None:
+        vmid = self.who(vmid)
         self.ask("PUT", self.path(vmid, "/config"), revert=",".join(sorted(keys)))
 
-    @rule(vmid=machines, key=st.sampled_from(DRIVES), force=flags)
+    @rule(vmid=whom, key=st.sampled_from(DRIVES), force=flags)
     def unlink(self, vmid: int, key: str, force: bool) -> None:
+        vmid = self.who(vmid, "qemu")
         self.ask("PUT", self.path(vmid, "/unlink"), idlist=key, force=int(force))
 
-    @rule(vmid=vmids, action=st.sampled_from(ACTIONS), special=flags)
+    @rule(vmid=whom, action=st.sampled_from(ACTIONS), special=flags)
     def power(self, vmid: int, action: str, special: bool) -> None:
+        vmid = self.who(vmid)
         params: dict[str, Any] = {}
         if special and action == "suspend" and vmid < 200:
             params = {"todisk": 1}
@@ -96,67 +102,79 @@ class GuestRules(Life):
             params = {"forceStop": 1, "timeout": 2}
         self.ask("POST", self.path(vmid, f"/status/{action}"), params)
 
-    @rule(vmid=vmids, how=given({"purge": (1,), "force": (1,), "destroy-unreferenced-disks": (0, 1)}))
+    @rule(vmid=whom, how=given({"purge": (1,), "force": (1,), "destroy-unreferenced-disks": (0, 1)}))
     def destroy(self, vmid: int, how: dict[str, Any]) -> None:
+        vmid = self.who(vmid)
         self.ask("DELETE", self.path(vmid), how)
 
-    @rule(vmid=vmids, key=st.sampled_from((*DRIVES, *MOUNTS)), size=st.sampled_from(("+1G", "3G", "512M", "+900G")))
+    @rule(vmid=whom, key=st.sampled_from((*DRIVES, *MOUNTS)), size=st.sampled_from(("+1G", "3G", "512M", "+900G")))
     def resize(self, vmid: int, key: str, size: str) -> None:
+        vmid = self.who(vmid)
         self.ask("PUT", self.path(vmid, "/resize"), disk=key, size=size)
 
-    @rule(vmid=vmids, key=st.sampled_from((*DRIVES, *MOUNTS)), storage=storages, delete=flags)
+    @rule(vmid=whom, key=st.sampled_from((*DRIVES, *MOUNTS)), storage=storages, delete=flags)
     def move(self, vmid: int, key: str, storage: str, delete: bool) -> None:
+        vmid = self.who(vmid)
         if vmid < 200:
             self.ask("POST", self.path(vmid, "/move_disk"), disk=key, storage=storage, delete=int(delete))
         else:
             self.ask("POST", self.path(vmid, "/move_volume"), volume=key, storage=storage, delete=int(delete))
 
-    @rule(vmid=vmids, to=vmids, key=st.sampled_from((*DRIVES, *MOUNTS)), index=any_index)
+    @rule(vmid=whom, to=whom, key=st.sampled_from((*DRIVES, *MOUNTS)), index=any_index)
     def give_disk(self, vmid: int, to: int, key: str, index: int) -> None:
+        vmid = self.who(vmid)
+        to = self.who(to)
         keys = DRIVES if to < 200 else MOUNTS
         call = ("/move_disk", "disk", "target-disk") if vmid < 200 else ("/move_volume", "volume", "target-volume")
         goal = {"target-vmid": to, call[1]: key, call[2]: keys[index % len(keys)]}
         self.ask("POST", self.path(vmid, call[0]), goal)
 
-    @rule(vmid=vmids, disk=st.sampled_from((None, None, "scsi0")))
+    @rule(vmid=whom, disk=st.sampled_from((None, None, "scsi0")))
     def make_template(self, vmid: int, disk: str | None) -> None:
+        vmid = self.who(vmid)
         self.ask("POST", self.path(vmid, "/template"), disk=disk if vmid < 200 else None)
 
     @rule(
-        vmid=vmids,
-        newid=vmids,
-        how=given({"full": (0, 1), "storage": STORAGES, "snapname": ("s1", "s2"), "pool": ("lab",)}),
+        vmid=whom,
+        newid=whom,
+        how=given({"full": (0, 1), "storage": STORAGES, "snapname": ("s1",), "pool": ("lab",)}),
         goal=st.sampled_from((None, None, "pve1", "pve2")),
     )
     def clone(self, vmid: int, newid: int, how: dict[str, Any], goal: str | None) -> None:
+        vmid = self.who(vmid)
+        newid = self.new_id(newid, "qemu" if vmid < 200 else "lxc")
         self.ask("POST", self.path(vmid, "/clone"), how, newid=newid, target=goal)
 
-    @rule(vmid=vmids, name=snapshots, memory=flags)
+    @rule(vmid=whom, name=snapshots, memory=flags)
     def take_snapshot(self, vmid: int, name: str, memory: bool) -> None:
+        vmid = self.who(vmid)
         vmstate = int(memory) if vmid < 200 else None
         self.ask("POST", self.path(vmid, "/snapshot"), snapname=name, vmstate=vmstate, description="then")
 
-    @rule(vmid=vmids, name=snapshots, start=flags)
+    @rule(vmid=whom, name=snapshots, start=flags)
     def roll_back(self, vmid: int, name: str, start: bool) -> None:
+        vmid = self.who(vmid)
         self.ask("POST", self.path(vmid, f"/snapshot/{name}/rollback"), start=int(start))
 
-    @rule(vmid=vmids, name=snapshots)
+    @rule(vmid=whom, name=snapshots)
     def delete_snapshot(self, vmid: int, name: str) -> None:
+        vmid = self.who(vmid)
         self.ask("DELETE", self.path(vmid, f"/snapshot/{name}"))
 
-    @rule(vmid=vmids, name=snapshots)
+    @rule(vmid=whom, name=snapshots)
     def describe_snapshot(self, vmid: int, name: str) -> None:
+        vmid = self.who(vmid)
         self.ask("PUT", self.path(vmid, f"/snapshot/{name}/config"), description="before")
 
-    @rule(vmid=vmids, goal=nodes, how=given({"online": (1,), "with-local-disks": (1,), "restart": (1,)}))
+    @rule(vmid=whom, goal=nodes, how=given({"online": (1,), "with-local-disks": (1,), "restart": (1,)}))
     def migrate(self, vmid: int, goal: str, how: dict[str, Any]) -> None:
+        vmid = self.who(vmid)
         wanted = ("online", "with-local-disks") if vmid < 200 else ("restart",)
         params = {name: value for name, value in how.items() if name in wanted}
         self.ask("POST", self.path(vmid, "/migrate"), params, target=goal)
 
-    @rule(
-        vmid=vmids, storage=st.sampled_from(("local", "share")), mode=st.sampled_from(("snapshot", "stop", "suspend"))
-    )
+    @rule(vmid=whom, storage=st.sampled_from(("local", "share")), mode=st.sampled_from(("snapshot", "stop", "suspend")))
     def back_up(self, vmid: int, storage: str, mode: str) -> None:
+        vmid = self.who(vmid)
         node = self.path(vmid).split("/")[2]
         self.ask("POST", f"/nodes/{node}/vzdump", vmid=str(vmid), storage=storage, mode=mode)

@@ -13,21 +13,20 @@ from pvesim.core.errors import ApiError
 from pvesim.core.tasks import Task
 from pvesim.core.world import World
 from pvesim.engine import Simulator
-from pvesim.guests.records import FileLock, Guest
+from pvesim.guests.records import FileLock, Guest, Kind
 from pvesim.nodes.records import Node
-from pvesim.storage.records import Storage
+from pvesim.storage.records import Storage, Volume
 from tests.pvesim.invariants import check_invariants, check_later
 from tests.pvesim.properties.worlds import CONTAINERS, STORAGES, VMS, cluster
 
 T = TypeVar("T")
+_ANY = 15
 
-vmids = st.sampled_from([*VMS, *CONTAINERS])
-machines = st.sampled_from(VMS)
-containers = st.sampled_from(CONTAINERS)
+whom = st.integers(0, 15)  # a guest by its place among those that are there; the highest is an id at random
 nodes = st.sampled_from(("pve1", "pve2", "pve3"))
 storages = st.sampled_from(STORAGES)
 flags = st.booleans()
-snapshots = st.sampled_from(("s1", "s2", "s3"))
+snapshots = st.sampled_from(("s1", "s2"))
 any_index = st.integers(0, 30)
 
 
@@ -36,15 +35,20 @@ class Life(RuleBasedStateMachine):
 
     sim: Simulator
     user: str
+    patient: bool
+    quiet: bool
     before: World
     left: list[tuple[World, World]]
 
-    @initialize(count=st.integers(2, 4))
-    def begin(self, count: int) -> None:
+    @initialize(count=st.integers(2, 4), patient=flags, quiet=st.sampled_from((True, True, False)))
+    def begin(self, count: int, patient: bool, quiet: bool) -> None:
+        """`patient` clients wait for each task before they go on; in a `quiet` life nothing breaks."""
         self._take(cluster(count))
         self.user = "root@pam"
+        self.patient, self.quiet = patient, quiet
         self.left = []  # worlds that a fork went away from, each with how it was then
-        self.torn: set[str] = set()  # volumes that were removed though a guest names them, which PVE allows
+        self.torn: set[str] = set()  # volumes that were removed though a guest may name them
+        self.lost: set[str] = set()  # nodes that were lost once
 
     def _take(self, sim: Simulator) -> None:
         self.sim = sim
@@ -62,19 +66,29 @@ class Life(RuleBasedStateMachine):
         self.sim.clock.tick()
         before = self.world.fork()
         try:
-            return self.sim.request(verb, path, given, user=self.user)
+            answer = self.sim.request(verb, path, given, user=self.user)
+            if self.patient and isinstance(answer, str) and answer.startswith("UPID:"):
+                self.sim.clock.run_until_done(answer)
+            return answer
         except ApiError as refused:
             error = refused
         changes = before.diff(self.world)
         assert not changes, f"{verb} {path} was refused ({error.message}) and changed {changes}"
         return None
 
-    def guest(self, vmid: int) -> Guest | None:
-        return self.world.get(Guest, vmid)
+    def who(self, place: int, kind: Kind | None = None) -> int:
+        """The id of a guest that is there, or now and then of one that may not be."""
+        there = [guest.vmid for guest in self.world.rows(Guest).values() if kind in (None, guest.kind)]
+        return there[place % len(there)] if there and place < _ANY else _ids(kind)[place % len(_ids(kind))]
+
+    def new_id(self, place: int, kind: Kind) -> int:
+        """An id that is free, or now and then any."""
+        free = [vmid for vmid in _ids(kind) if vmid not in self.world.rows(Guest)]
+        return free[place % len(free)] if free and place < _ANY else _ids(kind)[place % len(_ids(kind))]
 
     def path(self, vmid: int, rest: str = "") -> str:
         """The path of a guest where it is, or where it would be if it is not there."""
-        guest = self.guest(vmid)
+        guest = self.world.get(Guest, vmid)
         kind = guest.kind if guest else "qemu" if vmid in VMS else "lxc"
         return f"/nodes/{guest.node if guest else 'pve1'}/{kind}/{vmid}{rest}"
 
@@ -93,9 +107,12 @@ class Life(RuleBasedStateMachine):
         self.before = self.world.fork()
 
     def _is_allowed(self, problem: str) -> bool:
-        """A volume that was removed under its guest, and what lies on a storage that is defined no more."""
+        """PVE lets volumes be removed under guests, storages be forgotten, and HA take guests from their disks."""
+        if self.quiet:
+            return False
         undefined = [name for name in STORAGES if self.world.get(Storage, name) is None]
-        names = [*self.torn, *(f"{name}:" for name in undefined)]
+        left_behind = [volume.volid for volume in self.world.rows(Volume).values() if volume.place in self.lost]
+        names = [*self.torn, *left_behind, *(f"{name}:" for name in undefined)]
         return any(f" {name}" in problem for name in names) and ("not there" in problem or "no storage" in problem)
 
     def teardown(self) -> None:
@@ -109,6 +126,10 @@ class Life(RuleBasedStateMachine):
         assert not running, f"these go on: {running}"
         assert set(locks.values()) <= {"suspended"}, locks
         assert not self.world.rows(FileLock), "a guest is still held"
+
+
+def _ids(kind: Kind | None) -> list[int]:
+    return [*(VMS if kind != "lxc" else ()), *(CONTAINERS if kind != "qemu" else ())]
 
 
 def picked(rows: Mapping[Any, T], index: int) -> T | None:

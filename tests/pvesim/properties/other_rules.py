@@ -6,29 +6,31 @@ from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import rule
+from hypothesis.stateful import precondition, rule
 
 from pvesim.core.tasks import Task
 from pvesim.nodes.records import Node
 from pvesim.storage.records import Volume
-from tests.pvesim.properties.life import Life, any_index, flags, given, nodes, picked, storages, vmids
+from tests.pvesim.properties.life import Life, any_index, flags, given, nodes, picked, storages, whom
 from tests.pvesim.properties.worlds import USERS
 
 LEVELS = st.sampled_from(("/cluster", "/nodes/pve1", "guest"))
 VERBS = st.sampled_from(("POST", "PUT", "DELETE"))
 POOLS = st.sampled_from(("lab", "prod", "lab/inner"))
 STORAGE_CHANGES = given({"disable": (0, 1), "content": ("images,rootdir", "iso,backup"), "nodes": ("pve1",)})
-RULE = given({"action": ("ACCEPT", "DROP"), "type": ("in", "out"), "pos": (0, 3), "source": ("10.0.0.1", "+set")})
+RULE = given({"enable": (0, 1), "pos": (0, 3), "source": ("10.0.0.1", "+set")})
 
 
 class StorageRules(Life):
-    @rule(storage=storages, node=nodes, vmid=vmids, number=st.integers(0, 2), format=st.sampled_from(("raw", "qcow2")))
+    @rule(storage=storages, node=nodes, vmid=whom, number=st.integers(0, 2), format=st.sampled_from(("raw", "qcow2")))
     def allocate(self, storage: str, node: str, vmid: int, number: int, format: str) -> None:
+        vmid = self.who(vmid)
         suffix = f".{format}" if storage in ("local", "share") else ""
         name = f"vm-{vmid}-disk-{number}{suffix}"
         path = f"/nodes/{node}/storage/{storage}/content"
         self.ask("POST", path, vmid=vmid, filename=name, size="1G", format=format if suffix else "raw")
 
+    @precondition(lambda self: not self.quiet)
     @rule(index=st.integers(0, 200), delay=st.sampled_from((None, 1)))
     def remove_volume(self, index: int, delay: int | None) -> None:
         volume = picked(self.world.rows(Volume), index)
@@ -50,8 +52,9 @@ class StorageRules(Life):
     def prune(self, node: str, keep: str) -> None:
         self.ask("DELETE", f"/nodes/{node}/storage/local/prunebackups", {"prune-backups": keep})
 
-    @rule(index=any_index, vmid=vmids, how=given({"storage": ("thin", "share"), "force": (1,), "unique": (1,)}))
+    @rule(index=any_index, vmid=whom, how=given({"storage": ("thin", "share"), "force": (1,), "unique": (1,)}))
     def restore_backup(self, index: int, vmid: int, how: dict[str, Any]) -> None:
+        vmid = self.who(vmid)
         backups = {key: row for key, row in self.world.rows(Volume).items() if row.content == "backup"}
         volume = picked(backups, index)
         if volume is None:
@@ -62,6 +65,7 @@ class StorageRules(Life):
         else:
             self.ask("POST", f"/nodes/{node}/lxc", how, vmid=vmid, ostemplate=volume.volid, restore=1)
 
+    @precondition(lambda self: not self.quiet)
     @rule(
         storage=storages,
         change=STORAGE_CHANGES,
@@ -69,6 +73,7 @@ class StorageRules(Life):
     def redefine_storage(self, storage: str, change: dict[str, Any]) -> None:
         self.ask("PUT", f"/storage/{storage}", change)
 
+    @precondition(lambda self: not self.quiet)
     @rule(storage=storages, again=flags)
     def drop_storage(self, storage: str, again: bool) -> None:
         self.ask("DELETE", f"/storage/{storage}")
@@ -84,7 +89,7 @@ class AccessRules(Life):
     def speak_as(self, user: str) -> None:
         self.user = user
 
-    @rule(userid=st.sampled_from(("a@pve", "b@pve", "op@pve")), groups=st.sampled_from(("", "staff", "none")))
+    @rule(userid=st.sampled_from(("a@pve", "b@pve", "op@pve")), groups=st.sampled_from(("", "", "staff", "none")))
     def make_user(self, userid: str, groups: str) -> None:
         self.ask("POST", "/access/users", userid=userid, groups=groups or None)
 
@@ -118,10 +123,11 @@ class AccessRules(Life):
 
     @rule(
         poolid=POOLS,
-        vmid=vmids,
+        vmid=whom,
         how=given({"delete": (1,), "allow-move": (1,)}),
     )
     def change_members(self, poolid: str, vmid: int, how: dict[str, Any]) -> None:
+        vmid = self.who(vmid)
         self.ask("PUT", "/pools", how, poolid=poolid, vms=str(vmid))
 
 
@@ -129,21 +135,25 @@ class FirewallRules(Life):
     def _firewall(self, level: str, vmid: int) -> str:
         return f"{self.path(vmid) if level == 'guest' else level}/firewall"
 
-    @rule(level=LEVELS, vmid=vmids, params=RULE)
+    @rule(level=LEVELS, vmid=whom, params=RULE)
     def add_rule(self, level: str, vmid: int, params: dict[str, Any]) -> None:
-        self.ask("POST", f"{self._firewall(level, vmid)}/rules", params)
+        vmid = self.who(vmid)
+        self.ask("POST", f"{self._firewall(level, vmid)}/rules", params, action="ACCEPT", type="in")
 
-    @rule(level=LEVELS, vmid=vmids, pos=st.integers(0, 3), moveto=st.sampled_from((None, 0, 2)), params=RULE)
+    @rule(level=LEVELS, vmid=whom, pos=st.integers(0, 3), moveto=st.sampled_from((None, 0, 2)), params=RULE)
     def change_rule(self, level: str, vmid: int, pos: int, moveto: int | None, params: dict[str, Any]) -> None:
+        vmid = self.who(vmid)
         changes = {name: value for name, value in params.items() if name != "pos"}
         self.ask("PUT", f"{self._firewall(level, vmid)}/rules/{pos}", changes, moveto=moveto)
 
-    @rule(level=LEVELS, vmid=vmids, pos=st.integers(0, 3))
+    @rule(level=LEVELS, vmid=whom, pos=st.integers(0, 3))
     def remove_rule(self, level: str, vmid: int, pos: int) -> None:
+        vmid = self.who(vmid)
         self.ask("DELETE", f"{self._firewall(level, vmid)}/rules/{pos}")
 
-    @rule(level=st.sampled_from(("/cluster", "guest")), vmid=vmids, add=flags, entry=flags)
+    @rule(level=st.sampled_from(("/cluster", "guest")), vmid=whom, add=flags, entry=flags)
     def change_set(self, level: str, vmid: int, add: bool, entry: bool) -> None:
+        vmid = self.who(vmid)
         sets = f"{self._firewall(level, vmid)}/ipset"
         place, name, value = (f"{sets}/set", "cidr", "10.0.0.2") if entry else (sets, "name", "set")
         if add:
@@ -154,25 +164,29 @@ class FirewallRules(Life):
 
 class ClusterRules(Life):
     @rule(
-        vmid=vmids,
+        vmid=whom,
         verb=VERBS,
         change=given({"state": ("started", "stopped", "ignored")}),
     )
     def manage(self, vmid: int, verb: str, change: dict[str, Any]) -> None:
+        vmid = self.who(vmid)
         sid = f"{'vm' if vmid < 200 else 'ct'}:{vmid}"
         path = "/cluster/ha/resources" + ("" if verb == "POST" else f"/{sid}")
         self.ask(verb, path, {} if verb == "DELETE" else change, sid=sid if verb == "POST" else None)
 
-    @rule(vmid=vmids, node=nodes, action=st.sampled_from(("migrate", "relocate")))
+    @rule(vmid=whom, node=nodes, action=st.sampled_from(("migrate", "relocate")))
     def move_managed(self, vmid: int, node: str, action: str) -> None:
+        vmid = self.who(vmid)
         self.ask("POST", f"/cluster/ha/resources/{'vm' if vmid < 200 else 'ct'}:{vmid}/{action}", node=node)
 
+    @precondition(lambda self: not self.quiet)
     @rule(node=nodes, online=flags)
     def lose_or_find_node(self, node: str, online: bool) -> None:
         record = self.world.get(Node, node)
         others = [each for each in self.world.rows(Node).values() if each.online and each.name != node]
         if record is not None and (online or others):
             self.world.put(replace(record, online=online))
+            self.lost.add(node)
 
     @rule(index=any_index)
     def abort(self, index: int) -> None:

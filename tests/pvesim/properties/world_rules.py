@@ -12,7 +12,7 @@ from pvesim.guests.records import Guest
 from pvesim.nodes.records import Node
 from pvesim.storage.records import Storage
 from pvesim.wire import to_json
-from tests.pvesim.properties.life import Life, vmids
+from tests.pvesim.properties.life import Life, whom
 
 
 class WorldRules(Life):
@@ -36,9 +36,10 @@ class WorldRules(Life):
         self.torn = set(self.torn_then)
         self._take(self.sim)
 
-    @rule(vmid=vmids)
+    @rule(vmid=whom)
     def look_everywhere(self, vmid: int) -> None:
         """What is read does not change the world, and does not depend on what was read before."""
+        vmid = self.who(vmid)
         self.sim.clock.tick()
         fresh = self.sim.fork()
         fresh.world._cache.clear()
@@ -56,9 +57,10 @@ class WorldRules(Life):
             paths += [f"/nodes/{node}/storage/{storage}/content" for storage in self.world.rows(Storage)]
         return paths
 
-    @rule(vmid=vmids)
+    @rule(vmid=whom)
     def listings_agree(self, vmid: int) -> None:
         """A guest stands in its node's list exactly if it is there, with the status that its own page shows."""
+        vmid = self.who(vmid)
         guest = self.world.get(Guest, vmid)
         kind = guest.kind if guest else "qemu"
         for node in [name for name, record in self.world.rows(Node).items() if record.online]:
