@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,12 +52,17 @@ class Client:
     folder: Path
 
     def run(
-        self, served: Served, *command: str | Path, cwd: Path | None = None, ends_with: int = 0, **variables: str
+        self,
+        served: Served,
+        *command: str | Path,
+        variables: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        ends_with: int = 0,
     ) -> str:
         """Run a program of the environment to its end; returns what it printed. It must end with that status."""
         done = subprocess.run(
             [str(part) for part in command],
-            env={**served.environment, **variables},
+            env={**served.environment, **(variables or {})},
             cwd=cwd,
             capture_output=True,
             text=True,

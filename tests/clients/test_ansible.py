@@ -11,6 +11,7 @@ And where the module cannot tell whether there is something to do, a second run 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,26 +28,33 @@ def ansible() -> Client:
     return client("ansible")
 
 
-def play(ansible: Client, served: Served, folder: Path, playbook: str, **variables: str) -> Results:
+BY_PASSWORD = {"PROXMOX_PASSWORD": PASSWORD}
+BY_TOKEN = {"PROXMOX_TOKEN_ID": "automation", "PROXMOX_TOKEN_SECRET": TOKEN}
+
+
+def play(
+    ansible: Client,
+    served: Served,
+    folder: Path,
+    playbook: str,
+    credentials: Mapping[str, str] = BY_PASSWORD,
+    **given_to_play: str,
+) -> Results:
     """Run a playbook; what each of its tasks returned, by the task's name. No task may fail."""
-    given = [part for name, value in variables.items() for part in ("-e", f"{name}={value}")]
+    given = [part for name, value in given_to_play.items() for part in ("-e", f"{name}={value}")]
     inventory = ["-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={ansible.program('python')}"]
-    credentials = {"PROXMOX_USER": "root@pam", "PROXMOX_PASSWORD": PASSWORD}
-    if playbook == "info":
-        credentials = {"PROXMOX_USER": "root@pam", "PROXMOX_TOKEN_ID": "automation", "PROXMOX_TOKEN_SECRET": TOKEN}
-    printed = ansible.run(
-        served,
-        ansible.program("ansible-playbook"),
-        *inventory,
-        *given,
-        PLAYBOOKS / f"{playbook}.yaml",
-        cwd=folder,
-        ANSIBLE_HOME=str(folder / "ansible"),
-        ANSIBLE_STDOUT_CALLBACK="ansible.posix.json",
-        PROXMOX_HOST="127.0.0.1",
-        PROXMOX_PORT=str(served.port),
-        PROXMOX_VALIDATE_CERTS="true",
+    variables = {
+        "ANSIBLE_HOME": str(folder / "ansible"),
+        "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
+        "PROXMOX_HOST": "127.0.0.1",
+        "PROXMOX_PORT": str(served.port),
+        "PROXMOX_VALIDATE_CERTS": "true",
+        "PROXMOX_USER": "root@pam",
         **credentials,
+    }
+    program = ansible.program("ansible-playbook")
+    printed = ansible.run(
+        served, program, *inventory, *given, PLAYBOOKS / f"{playbook}.yaml", variables=variables, cwd=folder
     )
     (done,) = json.loads(printed)["plays"]
     return {task["task"]["name"]: task["hosts"]["localhost"] for task in done["tasks"]}
@@ -166,7 +174,7 @@ def test_backups(ansible: Client, homelab: Served, tmp_path: Path) -> None:
 
 
 def test_everything_can_be_asked(ansible: Client, homelab: Served, tmp_path: Path) -> None:
-    done = play(ansible, homelab, tmp_path, "info")
+    done = play(ansible, homelab, tmp_path, "info", BY_TOKEN)
     assert changed(done) == []
     assert {node["node"] for node in done["nodes"]["proxmox_nodes"]} == {"pve1", "pve2", "pve3"}
     shown = {guest["vmid"]: guest["status"] for guest in done["guests"]["proxmox_vms"]}

@@ -25,15 +25,8 @@ def pvecontrol(homelab: Served, tmp_path_factory: pytest.TempPathFactory) -> Com
 
     def run(*arguments: str, ends_with: int = 0) -> str:
         options = ["--config", str(config), "--cluster", "lab"]
-        return installed.run(
-            homelab,
-            installed.program("pvecontrol"),
-            *options,
-            *arguments,
-            ends_with=ends_with,
-            HOME=str(folder),
-            TERM="dumb",
-        )
+        program, variables = installed.program("pvecontrol"), {"HOME": str(folder), "TERM": "dumb"}
+        return installed.run(homelab, program, *options, *arguments, variables=variables, ends_with=ends_with)
 
     return run
 
