@@ -73,7 +73,7 @@ class InProcess(Target):
         self.simulator = Simulator(scenario)
 
     def settings(self, user: str, access: Access) -> Settings:
-        return Settings(host="pvesim.invalid", access=access, retries=0, **self.credentials(user))
+        return Settings(host="pvesim.invalid", access=access, toolsets=("all",), retries=0, **self.credentials(user))
 
     def pve(self, settings: Settings, user: str) -> Pve:
         return Pve(settings, connect=lambda: self.simulator.connect(user))
@@ -103,6 +103,7 @@ class Https(Target):
             port=self.server.port,
             ca_file=Path(self.server.ca_file),
             access=access,
+            toolsets=("all",),
             retries=0,  # of a node that stays offline, which would only take time
             **self.credentials(user),
         )

@@ -71,7 +71,6 @@ def test_schemas_are_strict_and_slim() -> None:
     assert tool.parameters["properties"]["vmid"] == {
         "type": "integer",
         "minimum": 100,
-        "maximum": 999_999_999,
         "description": "Guest id",
     }
     assert tool.output_schema == {
@@ -95,6 +94,11 @@ class Outer(BaseModel):
     inner: Inner | None = None
     more: dict[str, Any] | None = None
     sizes: dict[str, int] = {}
+    quick: bool = False
+    slow: bool = True
+    node: Annotated[str, Field(max_length=63, pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")]
+    name: Annotated[str, Field(pattern=r"^[a-z]+$")]
+    count: Annotated[int, Field(ge=0, le=9)] = 0
 
 
 def test_schemas_say_only_what_a_model_needs() -> None:
@@ -115,7 +119,13 @@ def test_schemas_say_only_what_a_model_needs() -> None:
             "inner": {"$ref": "#/$defs/Inner"},
             "more": {"type": "object"},
             "sizes": {"type": "object", "additionalProperties": {"type": "integer"}, "default": {}},
+            "quick": {"type": "boolean"},
+            "slow": {"type": "boolean", "default": True},
+            "node": {"type": "string"},
+            "name": {"type": "string", "pattern": "^[a-z]+$"},
+            "count": {"type": "integer", "minimum": 0, "maximum": 9, "default": 0},
         },
+        "required": ["node", "name"],
     }
 
 

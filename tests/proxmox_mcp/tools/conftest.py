@@ -11,7 +11,10 @@ from mcp.types import CallToolResult, ElicitResult, TextContent
 from proxmox_mcp.pve import Pve
 from proxmox_mcp.server import build_server
 from proxmox_mcp.settings import Access, Settings
+from proxmox_mcp.tools import TOOLSETS
 from pvesim import Simulator
+
+KNOWN = {tool.name for toolset in TOOLSETS for tool in toolset.declarations}
 
 Era = Literal["auto", "legacy"]
 Ask = Callable[..., Awaitable[CallToolResult]]
@@ -58,9 +61,14 @@ def ask(simulator: Simulator) -> Ask:
         _approves: bool = True,
         **arguments: Any,
     ) -> CallToolResult:
-        settings = Settings(
-            host="pvesim.invalid", user="root@pam", token_name="t", token_value="unused", access=_access, retries=0
-        )
+        # A server with this one tool, whatever toolset it is of: each takes its time to build.
+        who: dict[str, Any] = {
+            "host": "pvesim.invalid",
+            "user": "root@pam",
+            "token_name": "t",
+            "token_value": "not-asked-for",
+        }
+        settings = Settings(access=_access, retries=0, tools=(tool,) if tool in KNOWN else None, **who)
         server = build_server(settings, Pve(settings, connect=lambda: simulator.connect(_user)))
         async with Client(server, mode=_era, elicitation_callback=approve if _approves else None) as client:
             return await client.call_tool(tool, arguments, progress_callback=_progress)

@@ -5,6 +5,7 @@ from tests.proxmox_mcp.tools.conftest import Era, Tell
 
 pytestmark = pytest.mark.anyio
 
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIM/F0RUfARhMDDbvnOUCHgtfqiLM+1gq4qHRd0gNyC9f me@here"
 TOOLS = [("update_vm_config", 105, "pve2/qemu/105"), ("update_lxc_config", 202, "pve2/lxc/202")]
 
 
@@ -48,7 +49,7 @@ async def test_a_preview_changes_nothing_and_its_digest_holds(tell: Tell, simula
 
 
 async def test_secrets_are_shown_neither_old_nor_new(tell: Tell) -> None:
-    options = {"cipassword": "a-new-password", "ciuser": "admin", "sshkeys": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 me@here"}
+    options = {"cipassword": "a-new-password", "ciuser": "admin", "sshkeys": KEY}
     reply = await tell("update_vm_config", vmid=105, options=options)
     assert not reply.is_error, reply.text
     assert "a-new-password" not in reply.text

@@ -16,9 +16,13 @@ DECLARED = [tool for toolset in TOOLSETS for tool in toolset.declarations]
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("access", "most_bytes"), [("read", 18_000), ("admin", 25_000)])
-async def test_the_list_of_tools_costs_a_model_little(access: Access, most_bytes: int) -> None:
-    settings = Settings(access=access)
+@pytest.mark.parametrize(
+    ("access", "toolsets", "most_bytes"), [("read", None, 18_000), ("admin", None, 36_000), ("admin", ("all",), 88_000)]
+)
+async def test_the_list_of_tools_costs_a_model_little(
+    access: Access, toolsets: tuple[str, ...] | None, most_bytes: int
+) -> None:
+    settings = Settings(access=access, toolsets=toolsets)
     async with Client(build_server(settings, Pve(settings))) as client:
         tools = (await client.list_tools()).tools
     read = [{"name": tool.name, "description": tool.description, "input_schema": tool.input_schema} for tool in tools]

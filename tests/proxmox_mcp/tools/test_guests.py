@@ -84,7 +84,7 @@ def test_secrets_of_a_configuration_stay_hidden() -> None:
     }
     shown = readable_config(config, "full")
     assert "geheim" not in str(shown)
-    assert (shown["cores"], shown["sshkeys"]) == (2, "ssh-ed25519%20AAAA")
+    assert (shown["cores"], shown["sshkeys"]) == (2, "[hidden]")
     assert shown["env"] == "DB_PASSWORD=[hidden] MODE=[hidden]"
 
 
