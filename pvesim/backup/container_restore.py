@@ -13,6 +13,7 @@ from pvesim.backup.restore import (
     duration,
     is_root,
     new_macs,
+    put_restored,
     refusal,
     replaced_guest,
     restore_firewall,
@@ -161,7 +162,8 @@ def _restored(world: World, task: Task, vmid: int, request: Mapping[str, Any]) -
     read = f"Total bytes read: {written} ({packed_amount(written)}, {speed})"
     log = (read, "merging backed-up and given configuration..")
     old = archive.guest_config
-    world.put(replace(guest, config=_config(world, guest, archive, request), behaviour=contents_of(archive).behaviour))
+    config = _config(world, guest, archive, request)
+    put_restored(world, task, replace(guest, config=config, behaviour=contents_of(archive).behaviour))
     add_to_pool(world, request["pool"], vmid)
     if request["firewall"]:
         restore_firewall(world, archive, vmid)

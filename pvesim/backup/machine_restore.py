@@ -15,6 +15,7 @@ from pvesim.backup.restore import (
     check_may_restore,
     duration,
     new_macs,
+    put_restored,
     refusal,
     replaced_guest,
     restore_firewall,
@@ -267,7 +268,7 @@ def _restored(
             log.append(f"VM {vmid} add unreferenced volume '{volume.volid}' as '{key}' to config")
     is_template = bool(config.pop("template", None))
     behaviour = contents_of(archive).behaviour
-    world.put(replace(guest, config=config, pending={}, snapshots=(), behaviour=behaviour))
+    put_restored(world, task, replace(guest, config=config, pending={}, snapshots=(), behaviour=behaviour))
     add_to_pool(world, request["pool"], vmid)
     if request["firewall"]:
         restore_firewall(world, archive, vmid)

@@ -47,3 +47,16 @@ class BackupRun:
     @property
     def key(self) -> str:
         return self.upid
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreRun:
+    """A restore that has not yet made its guest; `existed` where it replaces one."""
+
+    upid: str
+    vmid: int
+    existed: bool
+
+    @property
+    def key(self) -> str:
+        return self.upid

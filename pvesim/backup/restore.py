@@ -11,6 +11,7 @@ from typing import Any
 
 from pvesim.access.rules import Identity, has_privileges
 from pvesim.backup.archive import contents_of
+from pvesim.backup.records import RestoreRun
 from pvesim.core.errors import ApiError, Failure, Forbidden
 from pvesim.core.tasks import Step, Task, effect, start_task
 from pvesim.core.world import World
@@ -69,17 +70,26 @@ def start_restore(call: Call, kind: Kind, step: str, replaced: Guest | None, req
         raise refusal(kind, vmid, error.message) from None
     existed = replaced is not None
     steps = [lock_step(kind, vmid), Step(effect=step, arguments=(vmid, {**request, "existed": existed}))]
-    cleanup = Step(effect="backup.restore_over", arguments=(vmid, existed))
+    cleanup = Step(effect="backup.restore_over", arguments=(vmid,))
     type = f"{KINDS[kind].task}restore"
-    return start_task(world, call.node, type, vmid, call.identity.name, steps, cleanup=cleanup)
+    upid = start_task(world, call.node, type, vmid, call.identity.name, steps, cleanup=cleanup)
+    world.put(RestoreRun(upid, vmid, existed))
+    return upid
+
+
+def put_restored(world: World, task: Task, guest: Guest) -> None:
+    """The guest is complete; whatever happens to the task from now on, it stays."""
+    world.put(guest)
+    world.remove(RestoreRun, task.upid)
 
 
 @effect("backup.restore_over")
-def _over(world: World, task: Task, vmid: int, existed: bool) -> None:
+def _over(world: World, task: Task, vmid: int) -> None:
     """Where nothing was restored, a guest that was there is let go, and a new id is free again."""
-    guest = world.get(Guest, vmid)
-    if guest is not None and guest.lock == "create":
-        if existed:
+    guest, run = world.get(Guest, vmid), world.get(RestoreRun, task.upid)
+    world.remove(RestoreRun, task.upid)
+    if guest is not None and run is not None:
+        if run.existed:
             world.put(replace(guest, config={key: value for key, value in guest.config.items() if key != "lock"}))
         else:
             for volid in volumes_in(guest.kind, guest.config):

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from pvesim.backup import archive, jobs, rules, selection
+from pvesim.backup import archive, defaults, jobs, rules, selection
 from pvesim.routing import Call, route
 
 
 @route("POST", "/nodes/{node}/vzdump")
 def back_up(call: Call) -> str:
     return rules.back_up(call)
+
+
+@route("GET", "/nodes/{node}/vzdump/defaults")
+def read_defaults(call: Call) -> dict[str, Any]:
+    return defaults.defaults(call)
 
 
 @route("GET", "/nodes/{node}/vzdump/extractconfig")

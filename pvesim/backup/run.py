@@ -26,13 +26,15 @@ from pvesim.cluster.records import Cluster
 from pvesim.core.errors import ApiError, Failure
 from pvesim.core.tasks import Step, Task, effect, start_task
 from pvesim.core.world import World
+from pvesim.guests.locks import PATIENCE, require_unlocked
 from pvesim.guests.power import boot, failing, halt
-from pvesim.guests.records import Guest
+from pvesim.guests.records import FileLock, Guest
 from pvesim.guests.rules import check_lock
 from pvesim.storage.records import Volume
 from pvesim.storage.rules import space_of
 
 RETRY_SECONDS = 5.0  # between two looks at the node's lock
+LOOK_SECONDS = 0.5  # and at a guest's
 DEFAULT_LOCK_MINUTES = 180
 
 
@@ -115,17 +117,28 @@ def _next(world: World, task: Task) -> Iterable[Step]:
         f"Backup started at {moment(world.now)}",
         f"status = {guest.status}",
     )
+    return [Step(log=log), Step(effect="backup.guest", arguments=(world.now + PATIENCE,))]
+
+
+@effect("backup.guest")
+def _guest(world: World, task: Task, deadline: float) -> Iterable[Step]:
+    """Begin with a guest once no other task works with it."""
+    run = world.rows(BackupRun)[task.upid]
+    vmid = run.todo[0]
+    if world.get(FileLock, vmid) is not None and world.now < deadline:
+        return [Step(LOOK_SECONDS, effect="backup.guest", arguments=(deadline,))]
     try:
         with world.transaction():
-            return [Step(log=log), *_begin_guest(world, run, guest)]
+            return _begin_guest(world, run, world.get(Guest, vmid))
     except ApiError as error:
-        return [Step(log=log), *_failed(world, run, error.message)]
+        return _failed(world, run, error.message)
 
 
-def _begin_guest(world: World, run: BackupRun, guest: Guest) -> list[Step]:
+def _begin_guest(world: World, run: BackupRun, guest: Guest | None) -> list[Step]:
     """Lock the guest and say what will be done with it. Raises `Failure` for one that cannot be backed up."""
-    if guest.node != run.node:
-        raise Failure(f"unable to find VM '{guest.vmid}'")
+    if guest is None or guest.node != run.node:
+        raise Failure(f"unable to find VM '{run.todo[0]}'")
+    require_unlocked(world, guest.kind, guest.vmid)
     storage = target_of(world, run.node, run.options)
     check_limits(world, storage, guest, run.options)
     check_lock(guest)

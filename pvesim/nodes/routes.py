@@ -9,7 +9,7 @@ from pvesim.cluster.rules import the_cluster
 from pvesim.core.sections import split_changes
 from pvesim.guests.records import Guest
 from pvesim.metrics import guest_figures
-from pvesim.nodes import backup_defaults, batch, catalogue, certificates, hardware, journal, power, rules, services
+from pvesim.nodes import batch, catalogue, certificates, hardware, journal, power, rules, services
 from pvesim.nodes.records import Node
 from pvesim.routing import Answer, Call, route
 
@@ -237,8 +237,3 @@ def scan_volume_groups(call: Call) -> list[dict[str, str]]:
 @route("GET", "/nodes/{node}/scan/zfs")
 def scan_pools(call: Call) -> list[dict[str, str]]:
     return hardware.scanned_pools(call.world, call.node)
-
-
-@route("GET", "/nodes/{node}/vzdump/defaults")
-def read_backup_defaults(call: Call) -> dict[str, Any]:
-    return backup_defaults.defaults(call.world, call.params.get("storage"))

@@ -9,6 +9,7 @@ import pytest
 from pvesim.core.errors import ApiError
 from pvesim.core.tasks import Task
 from pvesim.engine import Simulator
+from pvesim.guests.records import FileLock
 from pvesim.pools.records import Pool
 from pvesim.storage.records import Space, Storage, Volume
 from tests.pvesim.backup.world import (
@@ -369,6 +370,18 @@ def test_a_full_storage(simulator: Simulator, vmid: int, compress: str, reason: 
     assert guest(simulator, vmid).lock is None
 
 
+def test_a_backup_waits_for_a_task_that_works_with_the_guest(simulator: Simulator) -> None:
+    started = simulator.request("POST", "/nodes/pve1/qemu/101/status/start")
+    task = back_up(simulator, vmid="101")
+    assert simulator.world.rows(Task)[started].exitstatus == "OK"
+    assert said(task, "INFO: backup mode: snapshot", "INFO: resuming VM again", "TASK OK")
+    assert guest(simulator, 101).running
+    simulator.world.put(FileLock(102))
+    task = back_up(simulator, vmid="102")
+    refusal = "can't lock file '/var/lock/qemu-server/lock-102.conf' - got timeout"
+    assert said(task, f"ERROR: Backup of VM 102 failed - {refusal}")
+
+
 def test_a_stopped_task_leaves_no_lock_and_no_archive(simulator: Simulator) -> None:
     for mode in ("snapshot", "stop", "suspend"):
         upid = begin(simulator, vmid="100,101,200", mode=mode)
@@ -506,3 +519,32 @@ def test_an_archive_with_nothing_inside(simulator: Simulator) -> None:
     simulator.world.put(Volume("local", "pve1", name, "backup", "tar", 10, 10, vmid=201, subtype="lxc"))
     with pytest.raises(ApiError, match="ERROR: archive contains no configuration file"):
         simulator.request("GET", "/nodes/pve1/vzdump/extractconfig", {"volume": f"local:{name}"})
+
+
+# -- defaults ------------------------------------------------------------------------------------------------------
+
+
+def defaults(simulator: Simulator, user: str = "root@pam", **params: str) -> dict[str, Any]:
+    shown: dict[str, Any] = simulator.request("GET", "/nodes/pve1/vzdump/defaults", params, user=user)
+    return shown
+
+
+def test_defaults_follow_the_storage(simulator: Simulator) -> None:
+    shown = defaults(simulator)
+    assert (shown["storage"], shown["dumpdir"], shown["prune-backups"]) == ("local", "/var/lib/vz/dump", "keep-all=1")
+    simulator.request("PUT", "/storage/local", {"prune-backups": "keep-last=3"})
+    assert defaults(simulator)["prune-backups"] == "keep-last=3"
+    assert "dumpdir" not in defaults(simulator, storage="pbs")
+    with pytest.raises(ApiError, match=r"information for 'nosuch': storage 'nosuch' does not exist$"):
+        defaults(simulator, storage="nosuch")
+    with pytest.raises(ApiError, match=r"can't use storage 'thin' for backups - wrong content type$"):
+        defaults(simulator, storage="thin")
+
+
+def test_defaults_for_a_user(simulator: Simulator) -> None:
+    with pytest.raises(ApiError, match=r"\(/storage/local, Datastore\.Audit\|Datastore\.AllocateSpace\)"):
+        defaults(simulator, "alice@pve")
+    give(simulator.world, "alice@pve", "/storage/local", "PVEDatastoreUser")
+    assert "dumpdir" not in defaults(simulator, "alice@pve")
+    give(simulator.world, "alice@pve", "/nodes/pve1", "PVEAuditor")
+    assert "dumpdir" in defaults(simulator, "alice@pve")

@@ -262,6 +262,18 @@ def test_a_task_that_is_stopped_leaves_nothing(simulator: Simulator) -> None:
     assert guest(simulator, 101).lock is None
 
 
+def test_a_restore_that_is_over_leaves_the_next_one_alone(simulator: Simulator) -> None:
+    volid = made(simulator, 101)
+    first = simulator.request("POST", "/nodes/pve1/qemu", {"vmid": 130, "archive": volid, "start": 1})
+    while not any(task.type == "qmstart" for task in simulator.world.rows(Task).values()):
+        simulator.clock.advance(0.2)
+    assert simulator.world.rows(Task)[first].running
+    second = simulator.request("POST", "/nodes/pve1/qemu", {"vmid": 130, "archive": volid, "force": 1})
+    assert finish(simulator, first).exitstatus == "OK"
+    assert finish(simulator, second).exitstatus == "unable to restore VM 130 - vm is running"
+    assert guest(simulator, 130).running
+
+
 # -- who may -------------------------------------------------------------------------------------------------------
 
 

@@ -340,17 +340,6 @@ def test_machines_follow_the_version_of_qemu(simulator: Simulator) -> None:
     assert "host" in [row["name"] for row in simulator.request("GET", "/nodes/pve1/capabilities/qemu/cpu")]
 
 
-def test_backup_defaults_follow_the_storage(fresh: Simulator, simulator: Simulator) -> None:
-    shown = fresh.request("GET", "/nodes/pve1/vzdump/defaults")
-    assert (shown["storage"], shown["dumpdir"], shown["prune-backups"]) == ("local", "/var/lib/vz/dump", "keep-all=1")
-    fresh.request("PUT", "/storage/local", {"prune-backups": "keep-last=3"})
-    assert fresh.request("GET", "/nodes/pve1/vzdump/defaults")["prune-backups"] == "keep-last=3"
-    with pytest.raises(Failure, match=r"storage 'nosuch' does not exist$"):
-        fresh.request("GET", "/nodes/pve1/vzdump/defaults", {"storage": "nosuch"})
-    with pytest.raises(Failure, match=r"can't use storage for backups$"):
-        simulator.request("GET", "/nodes/pve1/vzdump/defaults")
-
-
 def test_subscription_and_rights(simulator: Simulator) -> None:
     assert simulator.request("GET", "/nodes/pve1/subscription", user="alice@pve")["status"] == "notfound"
     give(simulator.world, "alice@pve", "/nodes/pve1", "PVEAuditor")

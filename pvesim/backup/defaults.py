@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from pvesim.backup.options import DEFAULT_STORAGE
+from pvesim.backup.target import backup_storage
 from pvesim.core.errors import Failure
-from pvesim.core.world import World
-from pvesim.storage.records import Storage
+from pvesim.routing import Call
 from pvesim.storage.rules import dump_folder
 from pvesim.storage.types import TYPES
 
@@ -32,17 +33,24 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 
-def defaults(world: World, storage_id: str | None) -> dict[str, Any]:
-    """`GET /nodes/{node}/vzdump/defaults`, with the folder and the retention of the storage. Raises `Failure`."""
-    name = storage_id or "local"
-    storage = world.get(Storage, name)
-    if storage is None:
-        raise Failure(f"could not get storage information for '{name}': storage '{name}' does not exist")
-    if "backup" not in storage.content:
-        raise Failure(f"could not get storage information for '{name}': can't use storage for backups")
+_FOR_AUDITORS = ("dumpdir", "ionice")
+
+
+def defaults(call: Call) -> dict[str, Any]:
+    """`GET /nodes/{node}/vzdump/defaults`, with the folder and the retention of the storage.
+
+    Raises `Forbidden` for a storage that who asks may not see, `Failure` for one that takes no backups.
+    """
+    name = call.params.get("storage") or DEFAULT_STORAGE
+    call.check(f"/storage/{name}", "Datastore.Audit", "Datastore.AllocateSpace", any_of=True)
+    try:
+        storage = backup_storage(call.world, name)
+    except Failure as error:
+        raise Failure(f"could not get storage information for '{name}': {error.message}") from None
     shown = {**_DEFAULTS, "storage": name}
     if TYPES[storage.type].has_files:
         shown["dumpdir"] = dump_folder(storage)
     if storage.options.get("prune-backups"):
         shown["prune-backups"] = storage.options["prune-backups"]
-    return shown
+    sees_all = call.may(f"/nodes/{call.node}", "Sys.Audit")
+    return {key: value for key, value in shown.items() if sees_all or key not in _FOR_AUDITORS}
