@@ -5,10 +5,14 @@ Source: recorded exchanges `qemu-clone/004`, `qemu-disk/011`, `qemu-snapshot/026
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pvesim.core.errors import Failure
-from pvesim.core.tasks import Step
+from pvesim.core.tasks import Step, Task, effect
 from pvesim.core.world import World
-from pvesim.guests.volumes import fill
+from pvesim.guests.locks import unlock
+from pvesim.guests.records import Guest
+from pvesim.guests.volumes import fill, free_volume
 from pvesim.nodes.records import Node
 from pvesim.storage.records import Storage, Volume
 from pvesim.storage.rules import check_enabled
@@ -16,6 +20,8 @@ from pvesim.storage.volumes import volume_of
 
 _BYTES_A_SECOND = 400 * 1024**2
 _SHORTEST, _LONGEST = 0.4, 30.0
+_MOVED = ("qemu.moved", "lxc.moved")  # the steps after which a copy is in its place,
+_COPY = 2  # and which of their arguments it is
 _QUARTERS = (0.25, 0.5, 0.75, 1.0)
 
 
@@ -34,7 +40,10 @@ def copy_seconds(volume: Volume) -> float:
 
 
 def copy_steps(source: Volume, drive: str, *, running: bool) -> list[Step]:
-    """The steps that pass while a drive is copied; while its machine runs, by mirroring it."""
+    """The steps that pass while a drive is copied.
+
+    While its machine runs it is mirrored, and the mirror is then ready for `switch_step` or `release_step`.
+    """
     pause, size = copy_seconds(source) / len(_QUARTERS), source.size
     if not running:
         first = Step(log=(f"transferred 0.0 B of {human(size)} (0.00%)",))
@@ -47,10 +56,32 @@ def copy_steps(source: Volume, drive: str, *, running: bool) -> list[Step]:
     return [
         Step(log=(f"drive mirror is starting for {job}",)),
         Step(copy_seconds(source), (done, "all 'mirror' jobs are ready")),
-        Step(
-            log=(f"{job}: Completing block job...", f"{job}: Completed successfully.", f"{job}: mirror-job finished"),
-        ),
     ]
+
+
+def switch_step(drive: str) -> Step:
+    """The step in which a running machine goes over to the mirror of a drive."""
+    job = f"drive-{drive}"
+    return Step(
+        log=(f"{job}: Completing block job...", f"{job}: Completed successfully.", f"{job}: mirror-job finished")
+    )
+
+
+def release_step(drives: Sequence[str], *, agent: bool) -> Step:
+    """The step in which a running machine lets go of the mirrors of its drives, held still for a moment."""
+    still, moving = ("freeze filesystem", "unfreeze filesystem") if agent else ("suspend vm", "resume vm")
+    jobs = [line for drive in drives for line in (f"drive-{drive}: Cancelling block job", f"drive-{drive}: Done.")]
+    return Step(log=(still, *jobs, moving))
+
+
+@effect("guests.move_over")
+def _move_over(world: World, task: Task, vmid: int) -> None:
+    """Where a move was interrupted, the copy goes away and the disk stays where it is."""
+    guest = world.get(Guest, vmid)
+    rest = next((step for step in task.steps if step.effect in _MOVED), None)
+    if guest is not None and rest is not None:
+        free_volume(world, guest.node, rest.arguments[_COPY], vmid)
+    unlock(world, task, vmid)
 
 
 def take_over(world: World, source: Volume, target: Volume) -> Volume:

@@ -44,7 +44,8 @@ def move(call: Call) -> str:
     if used and params.get("delete"):
         raise Failure("you can't move a volume with snapshots and delete the source")
     step = Step(effect="lxc.move", arguments=(vmid, key, storage, bool(params.get("delete"))))
-    return start_locked(world, "lxc", call.node, "move_volume", vmid, call.identity.name, [step])
+    user = call.identity.name
+    return start_locked(world, "lxc", call.node, "move_volume", vmid, user, [step], "guests.move_over")
 
 
 @effect("lxc.move")

@@ -12,14 +12,14 @@ from pvesim.core.tasks import Step, Task, effect
 from pvesim.core.world import World
 from pvesim.guests.checks import check_networks
 from pvesim.guests.clones import start_clone, take_place
-from pvesim.guests.copying import all_shared, check_target, copy_steps, source_of, take_over
+from pvesim.guests.copying import all_shared, check_target, copy_steps, release_step, source_of, take_over
 from pvesim.guests.disks import Disk, disks_of
 from pvesim.guests.features import volume_has_feature
 from pvesim.guests.locks import require_unlocked
 from pvesim.guests.newcomers import check_pool
 from pvesim.guests.options import new_mac, parse_option, print_option
 from pvesim.guests.records import Guest
-from pvesim.guests.rules import check_lock, find_snapshot, guest_at, require_existing
+from pvesim.guests.rules import agent_enabled, check_lock, find_snapshot, guest_at, require_existing
 from pvesim.guests.volumes import make_volume
 from pvesim.qemu.drives import Drive, is_drive, print_drive, read_drive
 from pvesim.routing import Call
@@ -97,7 +97,11 @@ def _clone(
     running = guest.running and snapname is None
     steps = [Step(log=(f"creating a clone of VM {vmid} with ID {newid}",))]
     copies = ((newid, key, str(config[key]), how, running) for key in drives)
-    return [*steps, *(Step(effect="qemu.clone_drive", arguments=arguments) for arguments in copies)]
+    steps += [Step(effect="qemu.clone_drive", arguments=arguments) for arguments in copies]
+    mirrored = [key for key in drives if how["full"] and not read_drive(key, str(config[key])).cloudinit]
+    if running and mirrored:
+        steps.append(release_step(mirrored, agent=guest.behaviour.agent and agent_enabled(guest.config)))
+    return steps
 
 
 def _is_copied(key: str, text: str) -> bool:

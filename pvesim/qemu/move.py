@@ -9,7 +9,7 @@ from pvesim.core.errors import Failure
 from pvesim.core.tasks import Step, Task, effect
 from pvesim.core.world import World
 from pvesim.guests.configfile import digest_of
-from pvesim.guests.copying import source_of
+from pvesim.guests.copying import source_of, switch_step
 from pvesim.guests.disks import volumes_in
 from pvesim.guests.locks import require_unlocked, start_locked
 from pvesim.guests.power import found
@@ -47,7 +47,8 @@ def move(call: Call) -> str:
     if _in_snapshot(guest, drive.file) and params.get("delete"):
         raise Failure("you can't move a disk with snapshots and delete the source")
     step = Step(effect="qemu.move", arguments=(vmid, key, storage, format, bool(params.get("delete"))))
-    return start_locked(world, "qemu", call.node, "qmmove", vmid, call.identity.name, [step])
+    user = call.identity.name
+    return start_locked(world, "qemu", call.node, "qmmove", vmid, user, [step], "guests.move_over")
 
 
 def _movable(world: World, guest: Guest, key: str) -> Drive:
@@ -75,6 +76,8 @@ def _move(
         log.append("moving disk with snapshots, snapshots will not be moved!")
     steps, volume = copy_drive(world, task.node, vmid, drive, source, storage, format, guest.running)
     last = Step(effect="qemu.moved", arguments=(vmid, key, volume.volid, delete))
+    if guest.running and not drive.cloudinit:
+        steps.append(switch_step(key))
     return [Step(log=tuple(log)), *steps, last]
 
 

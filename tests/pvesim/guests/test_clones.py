@@ -76,6 +76,7 @@ def test_of_a_running_machine(sim: Simulator) -> None:
     done(sim, "POST", vm(100, "/status/start"))
     task = done(sim, "POST", CLONE, {"newid": 101})
     assert "drive mirror is starting for drive-scsi0" in task.log
+    assert task.log[-5:-1] == ("suspend vm", "drive-scsi0: Cancelling block job", "drive-scsi0: Done.", "resume vm")
     assert not sim.world.rows(Guest)[101].running
 
 

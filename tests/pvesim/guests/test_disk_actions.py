@@ -98,6 +98,7 @@ class TestMove:
         done(sim, "POST", vm(100, "/status/start"))
         task = done(sim, "POST", MOVE, {"disk": "scsi0", "storage": "thin", "delete": 1})
         assert "drive mirror is starting for drive-scsi0" in task.log
+        assert "drive-scsi0: mirror-job finished" in task.log
         assert config(sim, 100)["scsi0"] == "thin:vm-100-disk-0,size=1G"
 
     @pytest.mark.parametrize(
@@ -129,6 +130,18 @@ class TestMove:
         assert "not enough free space" in str(task.exitstatus)
         assert config(sim, 100)["scsi0"] == before["scsi0"].replace("1G", "20G")
         assert volids(sim, 100) == ["local:100/vm-100-disk-0.raw"]
+
+    def test_an_interrupted_move_leaves_the_disk_where_it_is(self, sim: Simulator) -> None:
+        for vmid, path, params in (
+            (100, MOVE, {"disk": "scsi0", "storage": "thin", "delete": 1}),
+            (200, ct(200, "/move_volume"), {"volume": "rootfs", "storage": "tank", "delete": 1}),
+        ):
+            before = config(sim, vmid), volids(sim, vmid)
+            upid = sim.request("POST", path, params)
+            sim.clock.advance(0.2)
+            assert volids(sim, vmid) != before[1]
+            sim.request("DELETE", f"/nodes/pve1/tasks/{upid}")
+            assert (config(sim, vmid), volids(sim, vmid)) == before
 
     def test_a_containers_volume(self, sim: Simulator) -> None:
         task = done(sim, "POST", ct(200, "/move_volume"), {"volume": "rootfs", "storage": "tank", "delete": 1})
