@@ -22,6 +22,7 @@ from pvesim.guests.kinds import KINDS
 from pvesim.guests.locks import holds_lock, lock_step, unlock
 from pvesim.guests.power import boot, failing, halt_step, waits_for_shutdown
 from pvesim.guests.records import Guest, Journey, Kind
+from pvesim.guests.replicas import bring_up_to_date, copied_to, turn_round
 from pvesim.guests.rules import check_lock, find_guest
 from pvesim.guests.sizes import MIB, maxmem
 from pvesim.guests.startable import bridge_log, missing_bridge
@@ -43,6 +44,7 @@ from pvesim.storage.rules import check_enabled
 _ABORTED = "migration aborted"
 _PROBLEMS = "migration problems"
 _MEMORY_SPEED = 1024 * MIB  # a second, of a live migration
+_SYNC_SECONDS = 2.0  # for what has changed since the last run of a replication job
 _CACHE = 8  # the part of the memory that the cache of a live migration takes
 _SCAN_FAILED = "Problem found while scanning volumes - can't migrate {word} - check log"
 
@@ -166,10 +168,12 @@ def _scan(world: World, task: Task, vmid: int, wanted: Mapping[str, Any]) -> Ite
     lines = [f"starting migration of {word} {vmid} to node '{target}' ({node.ip})"]
     live = guest.running
     uses = local_uses(world, guest)
+    copied = copied_to(world, guest, target, uses)
     problems = []
     for use in uses:
         goal = goal_of(wanted["targetstorage"], use.storage)
-        problem = problem_with(world, guest, use, goal, target, with_disks=wanted["with-local-disks"])
+        with_disks = wanted["with-local-disks"] or use.volid in copied
+        problem = problem_with(world, guest, use, goal, target, with_disks=with_disks)
         lines.append(words_for(guest, use))
         if problem:
             what = "disk" if guest.kind == "qemu" else "volume"
@@ -177,8 +181,12 @@ def _scan(world: World, task: Task, vmid: int, wanted: Mapping[str, Any]) -> Ite
     if problems:
         return _give_up(world, task, [*lines, *problems], _SCAN_FAILED.format(word=word))
     world.put(replace(guest, config={**guest.config, "lock": "migrate"}))
+    world.put(replace(world.rows(Journey)[vmid], copied=tuple(copied)))
+    uses = [use for use in uses if use.volid not in copied]
     way = _live_way(world, guest, uses, wanted) if live else _quiet_way(uses, guest, wanted)
-    return [Step(log=_stamped(world, lines)), *way, Step(0.5, effect="journey.arrive", arguments=(vmid,))]
+    replicating = [_say(0.1, "replicating disk images"), Step(_SYNC_SECONDS)] if copied else []
+    last = Step(0.5, effect="journey.arrive", arguments=(vmid,))
+    return [Step(log=_stamped(world, lines)), *replicating, *way, last]
 
 
 # -- on the way ----------------------------------------------------------------------------------------------------
@@ -296,6 +304,7 @@ def _arrive(world: World, task: Task, vmid: int) -> Iterable[Step]:
     node = world.rows(Node)[journey.target]
     if not node.online:
         return _unreachable(world, task, node)
+    bring_up_to_date(world, guest, journey.target, journey.copied)
     arrived = arrive(world, guest, journey.target, journey.sent)
     arrived = replace(arrived, config={key: value for key, value in arrived.config.items() if key != "lock"})
     if arrived.running:  # on the target it is another process
@@ -303,7 +312,7 @@ def _arrive(world: World, task: Task, vmid: int) -> Iterable[Step]:
         arrived = replace(arrived, started=world.now, pid=pid)
     world.put(arrived)
     world.remove(Journey, vmid)
-    finished = Step(effect="journey.finished")
+    finished = Step(log=_stamped(world, turn_round(world, vmid, guest.node, node.name)), effect="journey.finished")
     if not journey.was_running:
         return [finished]
     target = f"# /usr/bin/ssh -e none -o 'BatchMode=yes' -o 'HostKeyAlias={node.name}' root@{node.ip} pct start {vmid}"

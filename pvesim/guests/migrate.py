@@ -16,6 +16,7 @@ from pvesim.guests.journey import journey_of
 from pvesim.guests.kinds import KINDS
 from pvesim.guests.newcomers import check_node
 from pvesim.guests.records import Guest, Kind
+from pvesim.guests.replicas import check_live_target
 from pvesim.guests.rules import check_lock, disks_of, find_guest, managed_by_ha
 from pvesim.guests.travel import storage_map
 from pvesim.ha.commands import request_move
@@ -38,6 +39,8 @@ def migrate(kind: Kind, call: Call) -> str:
             call.root_only(name)
     guest = find_guest(world, kind, call.node, params["vmid"])
     _check_state(guest, params)
+    if kind == "qemu" and guest.running and not params.get("force"):
+        check_live_target(world, guest, target)
     mapping = params.get("targetstorage") or params.get("target-storage")
     _check_storages(call, guest, target, mapping)
     word = KINDS[kind].word

@@ -115,14 +115,15 @@ class FileLock:
 class Journey:
     """A guest on its way to another node: which task moves it (`holder`, a UPID), and what of it is there already.
 
-    `sent` maps the ids of its volumes to what they are called on the target. `was_running` says that it is a container
-    that was shut down for the journey.
+    `sent` maps the ids of its volumes to what they are called on the target, `copied` are those of which a replication
+    job keeps a copy there. `was_running` says that it is a container that was shut down for the journey.
     """
 
     vmid: int
     holder: str
     target: str
     sent: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    copied: tuple[str, ...] = ()
     was_running: bool = False
 
     @property

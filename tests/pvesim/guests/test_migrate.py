@@ -31,7 +31,6 @@ from tests.pvesim.guests.three_nodes import (
 from tests.pvesim.invariants import check_invariants
 from tests.pvesim.small_world import give
 
-
 WITH_DISKS: dict[str, Any] = {"with-local-disks": 1}
 
 
@@ -398,6 +397,55 @@ def test_the_limit_of_the_bandwidth_takes_its_time() -> None:
         return (task.endtime or 0) - task.starttime
 
     assert seconds(bwlimit=10 * 1024) > 100 > seconds()
+
+
+# -- replication ---------------------------------------------------------------------------------------------------
+
+
+def replicated(guest: Guest) -> Simulator:
+    """A cluster with a replication job of a guest on a ZFS pool from pve1 to pve2, which has run once."""
+    simulator = three_nodes()
+    simulator.world.put(Storage("tank", "zfspool", options={"pool": "tank"}))
+    for node in ("pve1", "pve2", "pve3"):
+        simulator.world.put(Space("tank", node, 100 * GIB))
+    add(simulator, guest)
+    simulator.request("POST", "/cluster/replication", {"id": f"{guest.vmid}-0", "type": "local", "target": "pve2"})
+    simulator.clock.advance(2000)
+    assert ("pve2", f"tank:vm-{guest.vmid}-disk-0") in volumes(simulator, guest.vmid)
+    return simulator
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_replicated_machine_uses_its_copies_and_is_replicated_back(live: bool) -> None:
+    machine_there = machine(100, disk="tank:vm-{0}-disk-0")
+    simulator = replicated(on(machine_there) if live else machine_there)
+    before = volumes(simulator, 100)
+    task = move(simulator, 100, online=1)
+    assert task.exitstatus == "OK"
+    assert "replicating disk images" in log_of(task)
+    assert volumes(simulator, 100) == before  # the old ones are the copies now
+    job = simulator.request("GET", "/cluster/replication/100-0")
+    assert (job["source"], job["target"]) == ("pve2", "pve1")
+    assert move(simulator, 100, "pve1", online=1).exitstatus == "OK"
+
+
+def test_a_replicated_machine_moves_live_to_its_target_only() -> None:
+    simulator = replicated(on(machine(100, disk="tank:vm-{0}-disk-0")))
+    wanted = {"target": "pve3", "online": 1, **WITH_DISKS}
+    text = refusal(simulator, "POST", "/nodes/pve1/qemu/100/migrate", wanted).message
+    assert text.startswith("Cannot live-migrate replicated VM to node 'pve3' - not a replication target.")
+    assert move(simulator, 100, "pve3", online=1, force=1, **WITH_DISKS).exitstatus == "OK"
+    assert ("pve3", "tank:vm-100-disk-0") in volumes(simulator, 100)
+
+
+def test_an_interrupt_leaves_the_copies_of_a_job_alone() -> None:
+    simulator = replicated(machine(100, disk="tank:vm-{0}-disk-0"))
+    before = volumes(simulator, 100)
+    upid = ask(simulator, 100)
+    simulator.clock.advance(1)
+    abort_task(simulator.world, upid)
+    assert volumes(simulator, 100) == before
+    assert guest_of(simulator, 100).node == "pve1"
 
 
 # -- preconditions -------------------------------------------------------------------------------------------------
