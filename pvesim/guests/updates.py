@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,15 @@ def really_pending(guest: Guest) -> dict[str, Any]:
         for key, value in guest.pending.items()
         if (key in guest.config if value is None else guest.config.get(key) != value)
     }
+
+
+def without_empty(
+    guest: Guest, options: Mapping[str, Any], delete: tuple[str, ...]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What to set and what to delete: an option that is set to nothing does not stay in the file, so it is deleted."""
+    known = {*guest.config, *guest.pending}
+    empty = tuple(key for key, value in options.items() if value == "" and key in known)
+    return {key: value for key, value in options.items() if value != ""}, (*delete, *empty)
 
 
 def check_protection(guest: Guest, what: str) -> None:

@@ -141,7 +141,8 @@ def _unpack(
     fill(world, root, content)
     arch = "arm64" if "arm64" in template else "amd64"
     defaults = {"arch": arch, "ostype": distribution(template), "hostname": f"CT{vmid}", "memory": 512, "swap": 512}
-    world.put(replace(guest, config={**defaults, **options, **mounts}))
+    given = {key: value for key, value in options.items() if value != ""}
+    world.put(replace(guest, config={**defaults, **given, **mounts}))
     add_to_pool(world, pool, vmid)
     speed = f"Total bytes read: {content} ({content / 2**20:.1f}MiB, {world.random_int(60, 180)}MiB/s)"
     steps = [Step(log=(speed, f"Detected container architecture: {arch}"))]

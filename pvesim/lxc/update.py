@@ -16,7 +16,7 @@ from pvesim.guests.locks import require_unlocked
 from pvesim.guests.options import UPDATE_ONLY, option_exists
 from pvesim.guests.records import Guest
 from pvesim.guests.rules import check_lock, find_guest
-from pvesim.guests.updates import check_protection, really_pending, release, take_back
+from pvesim.guests.updates import check_protection, really_pending, release, take_back, without_empty
 from pvesim.guests.volumes import drop_readded, free_volume, in_use
 from pvesim.lxc.create import requested_options
 from pvesim.lxc.mounts import check_access, is_mount, make_mounts
@@ -50,6 +50,7 @@ def update(call: Call) -> None:
         raise Failure(MODIFIED)
     if options.get("hookscript"):
         check_hookscript(world, call.node, str(options["hookscript"]))
+    options, delete = without_empty(guest, options, delete)
     _apply(world, guest, options, delete, revert)
 
 

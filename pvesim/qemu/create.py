@@ -121,7 +121,7 @@ def with_defaults(world: World, config: dict[str, Any]) -> dict[str, Any]:
     """A new machine's configuration with what PVE adds: identity, origin, boot order."""
     cluster = world.get(Cluster, "cluster")
     release = cluster.release if cluster else Release()
-    config = {key: value for key, value in config.items() if option_exists("qemu", key)}
+    config = {key: value for key, value in config.items() if option_exists("qemu", key) and value != ""}
     config.setdefault("smbios1", f"uuid={world.uuid()}")
     config.setdefault("vmgenid", world.uuid())
     config["meta"] = f"creation-qemu={release.qemu},ctime={int(world.now)}"

@@ -16,7 +16,7 @@ from pvesim.guests.locks import require_unlocked, start_locked
 from pvesim.guests.options import UPDATE_ONLY, option_exists
 from pvesim.guests.records import Guest
 from pvesim.guests.rules import check_lock, find_guest
-from pvesim.guests.updates import check_protection, really_pending, release, take_back
+from pvesim.guests.updates import check_protection, really_pending, release, take_back, without_empty
 from pvesim.guests.volumes import drop_readded, free_volume, in_use
 from pvesim.qemu.cloudinit import with_change
 from pvesim.qemu.create import check_script, requested_options
@@ -122,6 +122,7 @@ def _checked(call: Call) -> Update:
     check_lock(guest, skip=bool(params.get("skiplock")))
     _check_memory(guest, options)
     _check_drive_rights(call, options, delete, guest)
+    options, delete = without_empty(guest, options, delete)
     return Update(options, delete, revert, bool(params.get("force")), log)
 
 

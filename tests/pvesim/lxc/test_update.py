@@ -120,3 +120,9 @@ def test_a_protected_container_keeps_its_mount_points(sim: Simulator) -> None:
     put(sim, protection=1)
     with pytest.raises(Failure, match="can't remove CT 200 drive 'mp0' - protection mode enabled"):
         put(sim, delete="mp0")
+
+
+def test_what_is_set_to_nothing_is_gone(sim: Simulator) -> None:
+    put(sim, description="some", nameserver="10.0.0.1")
+    put(sim, description="", nameserver="")
+    assert not {"description", "nameserver"} & config(sim, 200).keys()

@@ -294,3 +294,13 @@ class TestBackgroundDelay:
         sim.clock.advance(0.1)
         with pytest.raises(Failure, match=r"can't lock file '/var/lock/qemu-server/lock-100.conf' - got timeout"):
             put(sim, cores=2)
+
+
+def test_what_is_set_to_nothing_is_gone(sim: Simulator) -> None:
+    put(sim, description="some", tags="a", ciuser="joe")
+    put(sim, description="", tags="", ciuser="", nameserver="")
+    assert not {"description", "tags", "ciuser", "nameserver"} & config(sim, 100).keys()
+    put(sim, cpu="host")
+    start(sim)
+    put(sim, cpu="")
+    assert pending(sim) == {"cpu": None}
