@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pvesim.backup.archive import contents_of, require_archive_id, require_config, volid_of
+from pvesim.backup.archive import contents_of, find_archive, require_archive_id, require_config, volid_of
 from pvesim.backup.container import packed_size
 from pvesim.backup.restore import (
     check_may_restore,
@@ -95,18 +95,10 @@ def _unpack(world: World, task: Task, vmid: int, request: Mapping[str, Any]) -> 
 def _open(world: World, task: Task, request: Mapping[str, Any]) -> Volume:
     """The archive. Raises `Failure` where it is gone, and where it is not of a container."""
     volid = volid_of(world, task.node, str(request["ostemplate"]))
-    archive = volume_of(world, task.node, volid)
-    if archive is None:
-        storage, _, name = volid.partition(":")
-        raise Failure(f"ERROR: file '{path_of(world, _ghost(storage, name))}' does not exist")
+    archive = find_archive(world, task.node, volid)
     if require_config(archive) != "lxc":
         raise Failure("ERROR: archive contains no configuration file")
     return archive
-
-
-def _ghost(storage: str, name: str) -> Volume:
-    """A volume that is not there, to tell where it would be."""
-    return Volume(storage, "", name, "backup", "", 0)
 
 
 def _mounts_of(archive: Volume, request: Mapping[str, Any], task: Task) -> dict[str, str]:

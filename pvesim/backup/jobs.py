@@ -119,7 +119,7 @@ def create_job(call: Call) -> None:
             raise Failure(f"Job '{id}' already exists")
         _check_schedule(options)
         job = JOBS.create(world, TYPE, id, verified(options))
-    _arm(world, job)
+    arm(world, job)
 
 
 def _check_storage(call: Call, options: Mapping[str, Any]) -> None:
@@ -173,7 +173,7 @@ def update_job(call: Call) -> None:
         _check_schedule(options)
         job = BackupJob(job.id, options)
         world.put(job)
-    _arm(world, job)
+    arm(world, job)
 
 
 def _check_may_change(call: Call, job: BackupJob) -> None:
@@ -229,7 +229,7 @@ def _timer(id: str) -> str:
     return f"backup job {id}"
 
 
-def _arm(world: World, job: BackupJob) -> None:
+def arm(world: World, job: BackupJob) -> None:
     """Have the job run when it is next due."""
     due = _next_run(world, job)
     if due is None or not job.options.get("enabled", 1):
@@ -244,7 +244,7 @@ def _job_due(world: World, task: Task | None, id: str) -> None:
     job = world.get(BackupJob, id)
     if job is None:
         return
-    _arm(world, job)
+    arm(world, job)
     options = {name: value for name, value in job.options.items() if name not in _NOT_FOR_A_RUN}
     options["quiet"] = 1
     if options.get("pool") and world.get(Pool, options["pool"]) is None:

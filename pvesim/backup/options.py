@@ -7,7 +7,6 @@ Shared by `POST /nodes/{node}/vzdump` and the backup jobs. Source: recorded exch
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -85,8 +84,15 @@ def command_line(options: Mapping[str, Any]) -> str:
         if name in _NOT_ON_COMMAND_LINE or value in (None, ""):
             continue
         values = value if name == "exclude-path" else [value]
-        words += [f"--{name} {shlex.quote(str(each))}" for each in values]
+        words += [f"--{name} {_quoted(str(each))}" for each in values]
     return " ".join(words)
+
+
+def _quoted(text: str) -> str:
+    """A word as a shell takes it; PVE quotes an equals sign too."""
+    if re.fullmatch(r"[\w!%+,\-./:@^]+", text, re.ASCII):
+        return text
+    return "'" + text.replace("'", "'\\''") + "'"
 
 
 # -- who may -------------------------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ from pvesim.storage.records import Storage
 from pvesim.storage.rules import activate, dump_folder, find_storage, is_enabled
 from pvesim.storage.types import TYPES
 
+_TEMPORARY = ("/tmp", "/var/tmp", "/var/lib/vz/dump")  # noqa: S108
+
 
 def backup_storage(world: World, name: str) -> Storage:
     """The definition of a storage that takes backups. Raises `Failure`."""
@@ -24,7 +26,7 @@ def backup_storage(world: World, name: str) -> Storage:
 
 def check_target(world: World, node: str, options: Mapping[str, Any]) -> None:
     """Raise `Failure` with all that is wrong with the target."""
-    name = storage_of(options)
+    name = _storage_name(options)
     problems: list[str] = []
     if name is None:
         if _in_folder(world, node, str(options["dumpdir"])) is None:
@@ -38,19 +40,26 @@ def check_target(world: World, node: str, options: Mapping[str, Any]) -> None:
             backup_storage(world, name)
         except Failure as error:
             problems.append(f"could not get storage information for '{name}': {error.message}")
+    if options.get("tmpdir") and str(options["tmpdir"]).rstrip("/") not in _TEMPORARY:
+        problems.append(f"tmpdir '{options['tmpdir']}' does not exist")
     if problems:
         raise Failure(" ".join(problems))
 
 
 def target_of(world: World, node: str, options: Mapping[str, Any]) -> Storage:
     """The storage that the archives go to. Raises `Failure` where it does not answer."""
-    name = storage_of(options)
+    name = _storage_name(options)
     if name is not None:
         return activate(world, name, node)
     storage = _in_folder(world, node, str(options["dumpdir"]))
     if storage is None:
         raise Failure(f"dumpdir '{options['dumpdir']}' does not exist")
     return activate(world, storage.storage, node)
+
+
+def _storage_name(options: Mapping[str, Any]) -> str | None:
+    """The storage that is written to: where both are given, it counts and the folder does not."""
+    return str(options["storage"]) if options.get("storage") else storage_of(options)
 
 
 def _in_folder(world: World, node: str, folder: str) -> Storage | None:

@@ -129,6 +129,20 @@ def test_a_folder_is_known_by_its_storage(simulator: Simulator) -> None:
     assert last(back_up(simulator, vmid="101", dumpdir="/nowhere")) == "TASK ERROR: dumpdir '/nowhere' does not exist"
 
 
+def test_a_temporary_folder_has_to_be_there(simulator: Simulator) -> None:
+    task = back_up(simulator, vmid="101", storage="local", tmpdir="/nowhere")
+    assert task.exitstatus == "tmpdir '/nowhere' does not exist"
+    assert back_up(simulator, vmid="101", storage="local", tmpdir="/tmp").exitstatus == "OK"
+
+
+def test_the_log_names_the_command(simulator: Simulator) -> None:
+    asked = {"storage": "local", "prune_backups": "keep-last=1", "notes_template": "it's {{vmid}}"}
+    task = back_up(simulator, vmid="101", bwlimit=0, **asked, exclude_path=["/a", "/b c"])
+    line = "--exclude-path /a --exclude-path '/b c'"
+    words = f"--storage local --prune-backups 'keep-last=1' --notes-template 'it'\\''s {{{{vmid}}}}' {line} --node pve1"
+    assert task.log[0] == f"INFO: starting new backup job: vzdump 101 --bwlimit 0 {words}"
+
+
 # -- which guests --------------------------------------------------------------------------------------------------
 
 

@@ -346,8 +346,7 @@ def test_an_archive_of_another_kind_or_none(simulator: Simulator) -> None:
     assert task.exitstatus == "unable to restore CT 210 - ERROR: archive contains no configuration file"
     gone = "local:backup/vzdump-lxc-200-2020_01_01-00_00_00.tar"
     task = restore(simulator, "lxc", vmid=210, ostemplate=gone, restore=1, storage="local")
-    path = "/var/lib/vz/dump/vzdump-lxc-200-2020_01_01-00_00_00.tar"
-    assert task.exitstatus == f"unable to restore CT 210 - ERROR: file '{path}' does not exist"
+    assert task.exitstatus == f"unable to restore CT 210 - volume '{gone}' does not exist"
     error = refused(simulator, "lxc", vmid=210, ostemplate=machine, storage="local")
     assert error.message == f"unable to use volume {machine} - content type needs to be 'vztmpl'"
     assert 210 not in simulator.world.rows(Guest)
