@@ -13,6 +13,7 @@ from pvesim.core.errors import Failure
 from pvesim.core.world import World
 from pvesim.guests.disks import Disk, volumes_in
 from pvesim.guests.records import Guest, Kind
+from pvesim.nodes.records import Node
 from pvesim.storage.names import parse_name, parse_volid
 from pvesim.storage.records import Storage, Volume
 from pvesim.storage.rules import activate, find_storage, space_of
@@ -20,7 +21,6 @@ from pvesim.storage.types import TYPES
 from pvesim.storage.volumes import allocate, free, path_of, volume_of
 
 GIB = 1024**3
-_EXTENT = 4 * 1024**2  # of a volume group
 
 
 def size_text(size: int) -> str:
@@ -60,8 +60,6 @@ def creation_log(world: World, volume: Volume, base: Volume | None = None) -> li
     """What the program that makes an image says."""
     storage = find_storage(world, volume.storage)
     kind, file = TYPES[storage.type], parse_name(storage, volume.name).file
-    if (kind.naming == "lvm" and base is not None) or storage.type == "lvmthin":
-        return [f'  Logical volume "{file}" created.']
     if kind.naming == "lvm":
         return [f'  Logical volume "{file}" created.']
     if not kind.has_files or volume.format == "subvol":
@@ -99,8 +97,7 @@ def fill(world: World, volume: Volume, used: int) -> Volume:
 
 
 def _any_node(world: World, volume: Volume) -> str:
-    from pvesim.nodes.records import Node
-
+    """A node from which a volume on shared storage can be reached."""
     storage = find_storage(world, volume.storage)
     return next((name for name, node in world.rows(Node).items() if node.online and storage.on(name)), "")
 

@@ -21,7 +21,6 @@ from pvesim.storage.names import parse_volid
 from pvesim.storage.records import Volume
 from pvesim.storage.rules import check_enabled, find_storage
 from pvesim.storage.types import TYPES
-from pvesim.storage.volumes import volume_of
 
 _KEY = re.compile(r"rootfs|mp\d+")
 _NEW = re.compile(r"([^:\s]+):(\d+(?:\.\d+)?)")
@@ -144,8 +143,3 @@ def _backup_groups(count: int) -> list[int]:
             groups.add(power)
             power *= base
     return sorted(groups)
-
-
-def volume_at(world: World, node: str, mount: Mount) -> Volume | None:
-    """The volume of a mount, or None for a bind mount, a device, and a volume that is gone."""
-    return volume_of(world, node, mount.volume) if mount.kind == "volume" else None
