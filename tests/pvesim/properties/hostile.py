@@ -99,6 +99,7 @@ SPECIAL: Mapping[str, Mapping[str, Any]] = {
     "POST /nodes/{node}/lxc/{vmid}/move_volume": {**_STOPPED_CONTAINER, "volume": "mp0", "storage": "local"},
     "POST /nodes/{node}/lxc/{vmid}/status/start": _STOPPED_CONTAINER,
     "POST /nodes/{node}/lxc/{vmid}/template": _STOPPED_CONTAINER,
+    "POST /nodes/{node}/migrateall": {"maxworkers": 2},
     "POST /nodes/{node}/qemu/{vmid}/config": {"cores": 1},
     "POST /nodes/{node}/qemu/{vmid}/migrate": {**_STOPPED, "target": "pve1"},
     "POST /nodes/{node}/qemu/{vmid}/move_disk": {"storage": "local"},
@@ -179,7 +180,8 @@ def furnished() -> Simulator:
     realm = {"realm": "office", "type": "ldap", "server1": "ldap", "base_dn": "dc=x", "user_attr": "uid"}
     sim.request("POST", "/access/domains", realm)
     sim.request("POST", "/cluster/ha/resources", {"sid": "vm:102", "state": "stopped"})
-    rule = {"rule": "together", "type": "resource-affinity", "resources": "vm:101,vm:102", "affinity": "positive"}
+    about = {"type": "resource-affinity", "resources": "vm:101,vm:102", "affinity": "positive"}
+    rule = {"rule": "together", "disable": 1, **about}  # else HA would move 102 to the other
     sim.request("POST", "/cluster/ha/rules", rule)
     sim.request("POST", "/cluster/sdn/zones", {"zone": "zone1", "type": "simple"})
     sim.request("POST", "/cluster/sdn/vnets", {"vnet": "vnet1", "zone": "zone1"})
