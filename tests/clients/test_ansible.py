@@ -224,3 +224,28 @@ def test_a_job_takes_a_guest_in_and_out(ansible: Client, homelab: Served, tmp_pa
     assert found["next-run"].endswith("02:30:00")
     assert [job["vmid"] for job in done["jobs"]["backup_info"]] == ["100,101,105"]
     assert homelab.api.cluster.backup("nightly").get()["vmid"] == "100,101"
+
+
+def test_the_inventory_groups_guests(ansible: Client, homelab: Served, tmp_path: Path) -> None:
+    source = tmp_path / "lab.proxmox.yml"
+    credentials = {"user": "mcp@pve", "token_id": "auditor", "token_secret": "00000000-0000-4000-8000-00000000000a"}
+    facts = {"want_facts": True, "qemu_extended_statuses": True, "validate_certs": True}
+    groups = {"keyed_groups": [{"key": "proxmox_tags_parsed", "prefix": "tag"}]}
+    url = f"https://127.0.0.1:{homelab.port}"
+    # JSON is YAML too.
+    source.write_text(json.dumps({"plugin": "community.proxmox.proxmox", "url": url, **credentials, **facts, **groups}))
+    variables = {"ANSIBLE_HOME": str(tmp_path / "ansible")}
+    program = ansible.program("ansible-inventory")
+    inventory = json.loads(ansible.run(homelab, program, "-i", source, "--list", variables=variables))
+
+    shown = {
+        host for group in inventory for host in inventory[group].get("hosts", []) if group.startswith("proxmox_all_")
+    }
+    rows = homelab.api.cluster.resources.get(type="vm")
+    assert shown == {row["name"] for row in rows if not row["template"]}
+    assert set(inventory["tag_prod"]["hosts"]) == {"web", "db", "git"}
+    assert inventory["proxmox_all_paused"]["hosts"] == ["win11"]
+    assert set(inventory["proxmox_pool_production"]["hosts"]) == {"web", "db", "git"}
+    web = inventory["_meta"]["hostvars"]["web"]
+    addresses = [address for card in web["proxmox_agent_interfaces"] for address in card["ip-addresses"]]
+    assert "10.10.10.100/24" in json.dumps(addresses)
