@@ -24,7 +24,7 @@ from pvesim.core.tasks import Task, Timer, effect, set_timer, watcher
 from pvesim.core.world import World
 from pvesim.guests.migrate import start_migration
 from pvesim.guests.power import run
-from pvesim.guests.records import Guest
+from pvesim.guests.records import FileLock, Guest
 from pvesim.ha.placement import choose_node
 from pvesim.ha.records import HaArming, HaNode, HaResource, HaRule
 from pvesim.ha.rules import MANAGER_SECONDS, is_managed, timer_of
@@ -59,6 +59,19 @@ def notice(world: World) -> None:
     for resource in resources:
         if _needs_a_look(world, resource, homes.get(resource.sid)):
             _look_in(world, resource, MANAGER_SECONDS)
+
+
+@watcher(Guest)
+def notice_guests(world: World) -> None:
+    """A guest that went off by itself, or that somebody started behind HA's back, is looked at in the next round."""
+    if world.get(HaArming, "ha") is not None:
+        return
+    for resource in world.rows(HaResource).values():
+        guest = world.get(Guest, resource.vmid)
+        if guest is None or not is_managed(resource) or resource.crm_state != _WANTED[resource.state]:
+            continue
+        if guest.running != (resource.crm_state == "started"):
+            _look_in(world, resource, LOOK_AGAIN)
 
 
 def _note_loss(world: World, name: str, *, matters: bool) -> None:
@@ -134,6 +147,8 @@ def _settle(world: World, resource: HaResource, guest: Guest, *, look_around: bo
         better = _better_place(world, settled, guest.node) if look_around else None
         if better is not None:
             _begin_move(world, settled, guest, "migrate", better)
+    elif world.get(FileLock, guest.vmid) is not None:  # a task works with it, and may be why it is off
+        _look_in(world, resource, LOOK_AGAIN)
     elif wanted == "started":
         _start(world, resource, guest)
     else:

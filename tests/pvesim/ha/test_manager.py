@@ -10,7 +10,7 @@ import pytest
 from pvesim.core.errors import Failure
 from pvesim.core.tasks import Task
 from pvesim.engine import Simulator
-from pvesim.guests.records import Guest
+from pvesim.guests.records import FileLock, Guest
 from pvesim.ha.records import HaNode, HaResource
 from pvesim.nodes.records import Node
 from tests.pvesim.guests.three_nodes import (
@@ -337,6 +337,32 @@ def test_an_error_is_over_when_the_resource_was_disabled() -> None:
     assert service(simulator, "vm:100")["state"] == "disabled"
     simulator.request("PUT", "/cluster/ha/resources/vm:100", {"state": "started"})
     simulator.clock.advance(20)
+    assert place(simulator, 100) == ("pve1", True)
+
+
+# -- guests that act by themselves ---------------------------------------------------------------------------------
+
+
+def test_a_guest_that_goes_off_by_itself_is_started_again() -> None:
+    simulator = under_ha(on(machine(100)))
+    off = replace(guest_of(simulator, 100), status="stopped", qmpstatus="stopped", started=0.0, pid=None)
+    simulator.world.put(off)
+    simulator.clock.advance(30)
+    assert place(simulator, 100) == ("pve1", True)
+    assert tasks(simulator, "qmstart") == [("qmstart", "100", "OK")]
+    simulator.clock.advance(100)
+    assert len(tasks(simulator, "qmstart")) == 1
+
+
+def test_a_guest_is_left_to_the_task_that_works_with_it() -> None:
+    simulator = under_ha(on(machine(100)))
+    off = replace(guest_of(simulator, 100), status="stopped", qmpstatus="stopped", started=0.0, pid=None)
+    simulator.world.put(off)
+    simulator.world.put(FileLock(100))
+    simulator.clock.advance(100)
+    assert tasks(simulator, "qmstart") == []
+    simulator.world.remove(FileLock, 100)
+    simulator.clock.advance(30)
     assert place(simulator, 100) == ("pve1", True)
 
 
