@@ -6,8 +6,11 @@ from importlib import import_module
 
 _ROUTES = (
     "pvesim.access.routes",
+    "pvesim.access.sync_routes",
+    "pvesim.acme.routes",
     "pvesim.backup.routes",
     "pvesim.ceph.routes",
+    "pvesim.cluster.config_routes",
     "pvesim.cluster.routes",
     "pvesim.firewall.routes",
     "pvesim.guests.life_routes",
@@ -19,7 +22,9 @@ _ROUTES = (
     "pvesim.metric_servers.routes",
     "pvesim.nodes.network_routes",
     "pvesim.nodes.routes",
+    "pvesim.nodes.survey_routes",
     "pvesim.nodes.task_routes",
+    "pvesim.nodes.upkeep_routes",
     "pvesim.notifications.routes",
     "pvesim.pools.routes",
     "pvesim.qemu.agent_routes",
@@ -36,9 +41,11 @@ _ROUTES = (
 )
 # What tasks do: their steps name effects, which may be all that a task kept in a world still refers to.
 _EFFECTS = (
+    "pvesim.access.sync_jobs",
     "pvesim.backup.jobs",
     "pvesim.backup.run",
     "pvesim.ceph.cluster",
+    "pvesim.cluster.creation",
     "pvesim.guests.pending",
     "pvesim.guests.power",
     "pvesim.lxc.power",

@@ -29,16 +29,16 @@ _PRINTABLE = "".join(chr(code) for code in range(33, 127))
 def vnc(kind: Kind, call: Call) -> dict[str, Any]:
     """`POST …/vncproxy`: whom to connect to and with what."""
     guest = _guest(kind, call)
-    port = _port(call.world, call.node)
+    port = next_port(call.world, call.node)
     answer = {
         "user": call.identity.name,
-        "ticket": _ticket(call.world, "PVEVNC"),
+        "ticket": make_ticket(call.world, "PVEVNC"),
         "port": str(port),
         "upid": _start(call, "vncproxy", guest, "vnc"),
-        "cert": _authority(call.world, call.node),
+        "cert": authority(call.world, call.node),
     }
     if kind == "qemu":
-        answer["password"] = _password(call.world)
+        answer["password"] = make_password(call.world)
     return answer
 
 
@@ -47,8 +47,8 @@ def terminal(kind: Kind, call: Call) -> dict[str, Any]:
     guest = _guest(kind, call)
     if kind == "qemu":
         _check_serial(guest, call.params.get("serial"))
-    port = _port(call.world, call.node)
-    ticket, upid = _ticket(call.world, "PVEVNC"), _start(call, "vncproxy", guest, "termproxy")
+    port = next_port(call.world, call.node)
+    ticket, upid = make_ticket(call.world, "PVEVNC"), _start(call, "vncproxy", guest, "termproxy")
     return {"user": call.identity.name, "ticket": ticket, "port": port, "upid": upid}
 
 
@@ -81,12 +81,12 @@ def spice(kind: Kind, call: Call) -> dict[str, Any]:
     return {
         "type": "spice",
         "title": f"{word} {guest.vmid} - {name}",
-        "host": _ticket(call.world, "pvespiceproxy"),
+        "host": make_ticket(call.world, "pvespiceproxy"),
         "proxy": f"http://{proxy}:3128",
         "tls-port": port,
-        "password": _password(call.world, 40),
+        "password": make_password(call.world, 40),
         "host-subject": f"OU=PVE Cluster Node,O=Proxmox Virtual Environment,CN={node.name}",
-        "ca": _authority(call.world, call.node).replace("\n", "\\n"),
+        "ca": authority(call.world, call.node).replace("\n", "\\n"),
         "delete-this-file": 1,
         "secure-attention": "Ctrl+Alt+Ins",
         "toggle-fullscreen": "Shift+F11",
@@ -99,20 +99,23 @@ def _guest(kind: Kind, call: Call) -> Guest:
     return (find_guest if kind == "qemu" else require_existing)(call.world, kind, call.node, vmid)
 
 
-def _port(world: World, node: str) -> int:
+def next_port(world: World, node: str) -> int:
+    """The port on which a new proxy listens."""
     return _FIRST_PORT + (world.count(f"vnc port/{node}") - 1) % _PORTS
 
 
-def _ticket(world: World, prefix: str) -> str:
+def make_ticket(world: World, prefix: str) -> str:
+    """What a viewer shows to the proxy."""
     signature = base64.b64encode(world.random_bytes(48, "console")).decode()
     return f"{prefix}:{int(world.now):08X}::{signature}"
 
 
-def _password(world: World, length: int = 8) -> str:
+def make_password(world: World, length: int = 8) -> str:
+    """A password for one session."""
     return "".join(_PRINTABLE[byte % len(_PRINTABLE)] for byte in world.random_bytes(length, "console password"))
 
 
-def _authority(world: World, node: str) -> str:
+def authority(world: World, node: str) -> str:
     """The cluster's own certificate authority."""
     return next(
         str(each["pem"]) for each in information(world, world.rows(Node)[node]) if "root-ca" in each["filename"]

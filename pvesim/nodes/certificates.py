@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from ipaddress import ip_address
@@ -18,6 +19,22 @@ _YEARS_OF_CA, _YEARS_OF_NODE = 10, 2
 _AGE = timedelta(days=1)
 
 
+CUSTOM_FILE = "pveproxy-ssl.pem"
+
+
+@dataclass(frozen=True, slots=True)
+class CustomCertificate:
+    """A certificate for a node's API in place of the one that the cluster signed; `private_key` is PEM too."""
+
+    node: str
+    chain: str
+    private_key: str
+
+    @property
+    def key(self) -> str:
+        return self.node
+
+
 class _Pair(NamedTuple):
     authority: Certificate
     node: Certificate
@@ -25,13 +42,25 @@ class _Pair(NamedTuple):
 
 def node_fingerprint(world: World, node: Node) -> str:
     """The SHA-256 of the certificate that a node's API serves, in pairs of digits between colons."""
+    custom = world.get(CustomCertificate, node.name)
+    if custom is not None:
+        return _fingerprint(read_chain(custom.chain)[0])
     return _fingerprint(_certificates(world, node).node)
 
 
 def information(world: World, node: Node) -> list[dict[str, Any]]:
     """`GET /nodes/{node}/certificates/info`."""
     pair = _certificates(world, node)
-    return [_information("pve-root-ca.pem", pair.authority), _information("pve-ssl.pem", pair.node)]
+    own = [describe("pve-root-ca.pem", pair.authority), describe("pve-ssl.pem", pair.node)]
+    custom = world.get(CustomCertificate, node.name)
+    return own if custom is None else [*own, describe(CUSTOM_FILE, read_chain(custom.chain)[0])]
+
+
+def read_chain(text: str) -> list[Certificate]:
+    """The certificates in a text. Raises `ValueError` where there is none."""
+    from cryptography import x509
+
+    return x509.load_pem_x509_certificates(text.encode())
 
 
 def _certificates(world: World, node: Node) -> _Pair:
@@ -103,9 +132,11 @@ def _fingerprint(certificate: Certificate) -> str:
     return certificate.fingerprint(SHA256()).hex(":").upper()
 
 
-def _information(filename: str, certificate: Certificate) -> dict[str, Any]:
+def describe(filename: str, certificate: Certificate) -> dict[str, Any]:
+    """A certificate as PVE shows it."""
     from cryptography.hazmat.primitives.serialization import Encoding
 
+    kind, bits = _public_key(certificate)
     return {
         "filename": filename,
         "fingerprint": _fingerprint(certificate),
@@ -113,11 +144,21 @@ def _information(filename: str, certificate: Certificate) -> dict[str, Any]:
         "notafter": int(certificate.not_valid_after_utc.timestamp()),
         "notbefore": int(certificate.not_valid_before_utc.timestamp()),
         "pem": certificate.public_bytes(Encoding.PEM).decode(),
-        "public-key-bits": 256,
-        "public-key-type": "ED25519",
+        "public-key-bits": bits,
+        "public-key-type": kind,
         "san": _alternative_names(certificate),
         "subject": _path(certificate.subject),
     }
+
+
+def _public_key(certificate: Certificate) -> tuple[str, int]:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+    key = certificate.public_key()
+    if isinstance(key, RSAPublicKey):
+        return "rsaEncryption", key.key_size
+    return ("id-ecPublicKey", key.key_size) if isinstance(key, EllipticCurvePublicKey) else ("ED25519", 256)
 
 
 def _path(name: Name) -> str:

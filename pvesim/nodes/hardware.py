@@ -6,7 +6,9 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
+from pvesim.core.errors import Failure
 from pvesim.core.world import World
+from pvesim.mapping.records import PciMapping
 from pvesim.storage.records import Space, Storage
 from pvesim.storage.rules import space_of
 
@@ -102,6 +104,35 @@ def disks(world: World, node: str) -> list[dict[str, Any]]:
     return rows
 
 
+def health(world: World, node: str, disk: str, only: bool) -> dict[str, Any]:
+    """`GET /nodes/{node}/disks/smart`. Raises `Failure` for a disk that the node does not have."""
+    found = next((row for row in disks(world, node) if row["devpath"] == disk), None)
+    if found is None:
+        raise Failure(f"{disk}: not a valid block device")
+    if only:
+        return {"health": found["health"]}
+    hours = int((world.now - world.started) / 3600) + 8760
+    attributes = (("  9", "Power_On_Hours", 98, 0, hours), ("177", "Wear_Leveling_Count", found["wearout"], 5, 41))
+    return {
+        "attributes": [
+            {
+                "fail": "-",
+                "flags": "-O--CK",
+                "id": id,
+                "name": name,
+                "normalized": value,
+                "raw": str(raw),
+                "threshold": threshold,
+                "value": value,
+                "worst": value,
+            }
+            for id, name, value, threshold, raw in attributes
+        ],
+        "health": found["health"],
+        "type": "ata",
+    }
+
+
 def volume_groups(world: World, node: str) -> dict[str, Any]:
     """`GET /nodes/{node}/disks/lvm`."""
     children = []
@@ -136,6 +167,28 @@ def zfs_pools(world: World, node: str) -> list[dict[str, Any]]:
             state = {"dedup": 1, "frag": 3, "health": "ONLINE"}
             rows.append({**state, "alloc": used, "free": free, "name": name, "size": total})
     return rows
+
+
+def zfs_pool(world: World, node: str, name: str) -> dict[str, Any]:
+    """`GET /nodes/{node}/disks/zfs/{name}`. Raises `Failure` for a pool that the node does not have."""
+    for position, (kind, found, _) in enumerate(_media(world, node)):
+        if (kind, found) == ("zfs", name):
+            state = {"cksum": 0, "msg": "", "read": 0, "state": "ONLINE", "write": 0}
+            disk = {**state, "leaf": 1, "name": f"/dev/sd{chr(ord('a') + position)}"}
+            top = {**state, "children": [disk], "leaf": 0, "name": name}
+            return {"children": [top], "errors": "No known data errors", "leaf": 0, "name": name, "state": "ONLINE"}
+    raise Failure(f"command 'zpool status -P {name}' failed: exit code 1")
+
+
+def mediated_devices(world: World, device: str) -> list[dict[str, Any]]:
+    """`GET …/hardware/pci/{pci-id-or-mapping}/mdev`: none of the devices can be divided. Raises `Failure`."""
+    if ":" in device:
+        ids = {row["id"] for row in pci_devices("none")}
+        if device not in ids and f"0000:{device}" not in ids:
+            raise Failure(f"pci device '{device}' not found")
+    elif world.get(PciMapping, device) is None:
+        raise Failure(f"mapping '{device}' not found")
+    return []
 
 
 def scanned_groups(world: World, node: str) -> list[dict[str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from pvesim.cluster.rules import the_cluster
@@ -152,13 +151,6 @@ def read_journal(call: Call) -> list[str]:
 
 
 # -- what it has and offers --------------------------------------------------------------------------------------------
-
-
-@route("GET", "/nodes/{node}/subscription")
-def read_subscription(call: Call) -> dict[str, Any]:
-    server = hashlib.md5(call.node.encode(), usedforsecurity=False).hexdigest().upper()
-    url = "https://www.proxmox.com/en/proxmox-virtual-environment/pricing"
-    return {"message": "There is no subscription key", "serverid": server, "status": "notfound", "url": url}
 
 
 @route("GET", "/nodes/{node}/certificates/info")

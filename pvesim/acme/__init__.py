@@ -1,0 +1,1 @@
+"""Certificates from an ACME service, as far as nobody has to be asked: `/cluster/acme`."""
