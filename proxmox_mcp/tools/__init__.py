@@ -5,6 +5,7 @@ from proxmox_mcp.tools import backing_up as _backing_up  # noqa: F401 - declares
 from proxmox_mcp.tools import cloning as _cloning  # noqa: F401 - declares its tools in the toolset of creation
 from proxmox_mcp.tools import removal as _removal  # noqa: F401 - likewise
 from proxmox_mcp.tools.agent import agent
+from proxmox_mcp.tools.api import api
 from proxmox_mcp.tools.backups import backups
 from proxmox_mcp.tools.cluster import cluster
 from proxmox_mcp.tools.config import config
@@ -34,5 +35,6 @@ TOOLSETS: tuple[Toolset, ...] = (
     creation,
     migration,
     agent,
+    api,
 )
 """All of them, in the order in which a model reads about them."""

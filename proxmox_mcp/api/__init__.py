@@ -1,0 +1,1 @@
+"""All methods of PVE's API, found by plain words and described."""

@@ -1,0 +1,102 @@
+"""Phrases that people use, and the methods that they mean."""
+
+import pytest
+
+from proxmox_mcp.api.search import index
+
+VM = "/nodes/{node}/qemu/{vmid}"
+CT = "/nodes/{node}/lxc/{vmid}"
+NODE = "/nodes/{node}"
+
+PHRASES = [
+    ("migrate a vm", f"POST {VM}/migrate"),
+    ("move a container to another node", f"POST {CT}/migrate"),
+    ("clone a virtual machine", f"POST {VM}/clone"),
+    ("delete a vm", f"DELETE {VM}"),
+    ("create a vm", f"POST {NODE}/qemu"),
+    ("create a container", f"POST {NODE}/lxc"),
+    ("list vms on a node", f"GET {NODE}/qemu"),
+    ("start a vm", f"POST {VM}/status/start"),
+    ("power off a virtual machine", f"POST {VM}/status/shutdown"),
+    ("restart a container", f"POST {CT}/status/reboot"),
+    ("pause a vm", f"POST {VM}/status/suspend"),
+    ("change the memory of a vm", f"PUT {VM}/config"),
+    ("show the configuration of a container", f"GET {CT}/config"),
+    ("grow a disk of a vm", f"PUT {VM}/resize"),
+    ("move a vm disk to another storage", f"POST {VM}/move_disk"),
+    ("take a snapshot of a vm", f"POST {VM}/snapshot"),
+    ("roll back a vm to a snapshot", f"POST {VM}/snapshot/{{snapname}}/rollback"),
+    ("list snapshots of a container", f"GET {CT}/snapshot"),
+    ("delete a snapshot of a vm", f"DELETE {VM}/snapshot/{{snapname}}"),
+    ("back up a guest now", f"POST {NODE}/vzdump"),
+    ("list backup jobs", "GET /cluster/backup"),
+    ("create a backup job", "POST /cluster/backup"),
+    ("which guests have no backup", "GET /cluster/backup-info/not-backed-up"),
+    ("prune old backups", f"DELETE {NODE}/storage/{{storage}}/prunebackups"),
+    ("next free vmid", "GET /cluster/nextid"),
+    ("cluster status", "GET /cluster/status"),
+    ("everything in the cluster: resources", "GET /cluster/resources"),
+    ("list nodes", "GET /nodes"),
+    ("reboot a node", f"POST {NODE}/status"),
+    ("node load and memory status", f"GET {NODE}/status"),
+    ("read the system log of a node", f"GET {NODE}/syslog"),
+    ("read the journal", f"GET {NODE}/journal"),
+    ("restart a service on a node", f"POST {NODE}/services/{{service}}/restart"),
+    ("list available package updates", f"GET {NODE}/apt/update"),
+    ("list network interfaces of a node", f"GET {NODE}/network"),
+    ("add a bridge to a node's network", f"POST {NODE}/network"),
+    ("list storage", "GET /storage"),
+    ("add a storage", "POST /storage"),
+    ("remove a storage", "DELETE /storage/{storage}"),
+    ("list iso images on a storage", f"GET {NODE}/storage/{{storage}}/content"),
+    ("download an iso from a url", f"POST {NODE}/storage/{{storage}}/download-url"),
+    ("upload an iso", f"POST {NODE}/storage/{{storage}}/upload"),
+    ("available container templates to download", f"GET {NODE}/aplinfo"),
+    ("create a user", "POST /access/users"),
+    ("list users", "GET /access/users"),
+    ("create an api token for a user", "POST /access/users/{userid}/token/{tokenid}"),
+    ("grant a role to a user", "PUT /access/acl"),
+    ("list roles", "GET /access/roles"),
+    ("what permissions does a user have", "GET /access/permissions"),
+    ("change a password", "PUT /access/password"),
+    ("add a firewall rule to the cluster", "POST /cluster/firewall/rules"),
+    ("list firewall rules of a vm", f"GET {VM}/firewall/rules"),
+    ("turn the firewall options of a vm", f"PUT {VM}/firewall/options"),
+    ("create a pool", "POST /pools"),
+    ("add a guest to high availability", "POST /cluster/ha/resources"),
+    ("high availability status", "GET /cluster/ha/status/current"),
+    ("create a replication job", "POST /cluster/replication"),
+    ("run a command inside a vm", f"POST {VM}/agent/exec"),
+    ("ip addresses of a vm from the agent", f"GET {VM}/agent/network-get-interfaces"),
+    ("read a file in a vm", f"GET {VM}/agent/file-read"),
+    ("stop a running task", f"DELETE {NODE}/tasks/{{upid}}"),
+    ("read the log of a task", f"GET {NODE}/tasks/{{upid}}/log"),
+    ("cpu history graph of a vm", f"GET {VM}/rrddata"),
+    ("smart health of a disk", f"GET {NODE}/disks/smart"),
+    ("list pci devices of a node", f"GET {NODE}/hardware/pci"),
+    ("convert a vm to a template", f"POST {VM}/template"),
+    ("create a vnet in sdn", "POST /cluster/sdn/vnets"),
+    ("open a vnc console of a vm", f"POST {VM}/vncproxy"),
+    ("renew the certificate of a node", f"PUT {NODE}/certificates/acme/certificate"),
+    ("wake a node on lan", f"POST {NODE}/wakeonlan"),
+]
+
+
+def found(phrase: str, limit: int) -> list[str]:
+    return [f"{verb} {path}" for verb, path in index().search(phrase, limit)]
+
+
+def test_most_phrases_find_what_they_mean_first() -> None:
+    first = [phrase for phrase, method in PHRASES if found(phrase, 1) == [method]]
+    assert len(PHRASES) >= 60
+    assert len(first) >= 0.95 * len(PHRASES), sorted({phrase for phrase, _ in PHRASES} - set(first))
+
+
+@pytest.mark.parametrize(("phrase", "method"), PHRASES)
+def test_every_phrase_finds_what_it_means_among_the_first(phrase: str, method: str) -> None:
+    assert method in found(phrase, 5)
+
+
+@pytest.mark.parametrize("phrase", ["", "the of a", "zzzz qqqq"])
+def test_words_that_say_nothing_find_nothing(phrase: str) -> None:
+    assert found(phrase, 5) == []
