@@ -253,15 +253,7 @@ def build_tool(declaration: Declaration, carry_out: CarryOut, *, confirm: bool =
         carry_out: carries a call out.
         confirm: a tool that changes something takes `confirm`, too, by which a model approves its own calls.
     """
-    signature = inspect.signature(declaration.function, eval_str=True)
-    output = signature.return_annotation
-    fields: dict[str, Any] = {
-        parameter.name: (parameter.annotation, ... if parameter.default is parameter.empty else parameter.default)
-        for parameter in list(signature.parameters.values())[1:]
-    }
-    if confirm and declaration.risk is not Risk.READ:
-        fields["confirm"] = (Confirm | None, None)
-    arguments = create_model(f"{declaration.name}_arguments", __base__=_StrictArguments, **fields)
+    arguments, parameters, output = _shapes(declaration.function, confirm and declaration.risk is not Risk.READ)
 
     async def run(ctx: Context[Any, Any], **given: Any) -> CallToolResult | InputRequiredResult:
         return await carry_out(declaration, ctx, given)
@@ -271,7 +263,7 @@ def build_tool(declaration: Declaration, carry_out: CarryOut, *, confirm: bool =
         name=declaration.name,
         title=declaration.title,
         description=declaration.description,
-        parameters=arguments.model_json_schema(schema_generator=SlimSchema),
+        parameters=parameters,
         fn_metadata=FuncMetadata(arg_model=arguments, output_model=output, output_schema=_output_schema(output)),
         is_async=True,
         context_kwarg="ctx",
@@ -281,6 +273,20 @@ def build_tool(declaration: Declaration, carry_out: CarryOut, *, confirm: bool =
 
 _LONGEST_PATTERN = 24
 _UNREACHED = 100_000
+
+
+@cache
+def _shapes(function: ToolFunction, confirm: bool) -> tuple[type["_StrictArguments"], dict[str, Any], type[Result]]:
+    """The model of a tool's arguments, its schema, and the class of its result; made once for all servers."""
+    signature = inspect.signature(function, eval_str=True)
+    fields: dict[str, Any] = {
+        parameter.name: (parameter.annotation, ... if parameter.default is parameter.empty else parameter.default)
+        for parameter in list(signature.parameters.values())[1:]
+    }
+    if confirm:
+        fields["confirm"] = (Confirm | None, None)
+    arguments = create_model(f"{function.__name__}_arguments", __base__=_StrictArguments, **fields)
+    return arguments, arguments.model_json_schema(schema_generator=SlimSchema), signature.return_annotation
 
 
 class SlimSchema(GenerateJsonSchema):

@@ -30,7 +30,10 @@ class ApiCall:
             yield "", part
 
 
-_NAMES = {"nodes": "node", "qemu": "vmid", "lxc": "vmid", "storage": "storage", "pools": "pool", "content": "volid"}
+_NAMES = {
+    "nodes": "node", "qemu": "vmid", "lxc": "vmid", "storage": "storage", "pools": "pool", "content": "volid",
+    "resources": "sid", "replication": "guest",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

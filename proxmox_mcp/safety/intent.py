@@ -18,17 +18,19 @@ RAW_TOOL = "call_api"
 EXEC_TOOL = "execute_vm_command"
 
 # By the end of a name, so that target_vmid, target-vmid and newid all count.
-_GUEST_KEY = re.compile(r"(?:.*[_-])?(?:vmids?|newid|vms|guests?)", re.IGNORECASE)
+_GUEST_KEY = re.compile(r"(?:.*[_-])?(?:vmids?|newid|vms|guests?|sid)", re.IGNORECASE)
 _NODE_KEY = re.compile(r"(?:.*[_-])?(?:nodes?|target)", re.IGNORECASE)
 _STORAGE_KEY = re.compile(r"(?:.*[_-])?(?:target)?storages?(?:id)?", re.IGNORECASE)
 _POOL_KEY = re.compile(r"(?:.*[_-])?pool(?:s|id)?", re.IGNORECASE)
 _TAG_KEY = re.compile(r"(?:.*[_-])?tags?", re.IGNORECASE)
 
-# vm-100-disk-0, base-9000-disk-0, subvol-200-disk-0, vzdump-qemu-100-….vma.zst, backup/vm/100/…
+# vm-100-disk-0, base-9000-disk-0, subvol-200-disk-0, vzdump-qemu-100-….vma.zst, backup/vm/100/…; as high availability
+# names it, vm:100; and as permissions do, /vms/100.
 _OWNED = re.compile(
     r"(?<![A-Za-z0-9])(?:(?:vm|base|subvol|basevol)-(?P<volume>\d+)-|vzdump-[a-z]+-(?P<dump>\d+)-"
-    r"|backup/(?:vm|ct)/(?P<group>\d+)(?:/|$))"
+    r"|backup/(?:vm|ct)/(?P<group>\d+)(?:/|$)|(?:vm|ct):(?P<sid>\d+)(?!\d|/)|vms/(?P<acl>\d+))"
 )
+_GUEST = re.compile(r"(?P<vmid>\d+)(?:-\d+)?")  # 100-0 is a replication job of guest 100
 _FOLDER = re.compile(r":(?P<vmid>\d+)/")  # of a directory storage: local:100/vm-100-disk-0.qcow2
 _VOLID = re.compile(r"(?P<storage>[A-Za-z][A-Za-z0-9._-]*):(?!//)\S")
 _UPID = re.compile(r"UPID:(?P<node>[^:]+):[0-9A-Fa-f]+:[0-9A-Fa-f]+:[0-9A-Fa-f]+:[^:]+:(?P<id>[^:]*):")
@@ -44,6 +46,7 @@ class Intent:
         relabels: which labels that rules know guests by it changes: `tags`, `pools`.
         everywhere: it is for all guests of the cluster, or, when nodes are named, for all of theirs.
         command: what it runs inside a guest, word by word; empty when that cannot be told.
+        stdin: what that command is given to read, which a shell would run.
     """
 
     tools: tuple[str, ...]
@@ -57,6 +60,7 @@ class Intent:
     relabels: frozenset[str] = frozenset()
     everywhere: bool = False
     command: tuple[str, ...] | None = None
+    stdin: str = ""
 
     @property
     def needs_approval(self) -> bool:
@@ -74,8 +78,8 @@ class _Touched:
 
     def value(self, key: str, text: str) -> None:
         """Take in one value that stands somewhere in the arguments."""
-        if _GUEST_KEY.fullmatch(key):
-            self.guests.update(int(part) for part in _words(text) if part.isdecimal())
+        if _GUEST_KEY.fullmatch(key) or (key == "id" and "-" in text):
+            self.guests.update(int(found["vmid"]) for part in _words(text) if (found := _GUEST.fullmatch(part)))
         for found in _OWNED.finditer(text):
             self.guests.add(int(next(part for part in found.groups() if part)))
         for key_pattern, into in (
@@ -117,6 +121,7 @@ def intent_of(declaration: Declaration, arguments: Arguments) -> Intent:
         relabels=_relabels(arguments) if writes else frozenset(),
         everywhere=writes and (risk is Risk.DESTROY or interrupts) and not touched.guests and bool(touched.nodes),
         command=_command(arguments.get("command")) if declaration.name == EXEC_TOOL else None,
+        stdin=str(arguments.get("input_data") or ""),
     )
 
 
@@ -137,6 +142,7 @@ def _raw(arguments: Arguments) -> Intent:
         relabels=_relabels({**params, "path": asked.path}) if writes else frozenset(),
         everywhere=writes and not touched.guests and (twin.everywhere or (bool(touched.nodes) and twin.worst)),
         command=_command(params.get("command")) if EXEC_TOOL in twin.tools else None,
+        stdin=str(params.get("input-data") or ""),
     )
 
 
@@ -176,15 +182,13 @@ def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _relabels(arguments: Arguments) -> frozenset[str]:
-    """The labels that a write changes; the members of a pool are changed through the pool, too."""
+    """The labels that a write changes, however deep they stand; the members of a pool are changed through the pool."""
     changed = set()
-    for key, value in arguments.items():
-        if value is None:
-            continue
-        unset = set(_words(value) if isinstance(value, str) else map(str, value)) if key == "delete" else set()
-        if _TAG_KEY.fullmatch(key) or "tags" in unset:
+    for key, value in _leaves("", arguments):
+        text = str(value)
+        if _TAG_KEY.fullmatch(key) or text.startswith("tags=") or (key == "delete" and "tags" in _words(text)):
             changed.add("tags")
-        if _POOL_KEY.fullmatch(key) or key == "vms" or (key == "path" and str(value).strip("/").startswith("pools")):
+        if _POOL_KEY.fullmatch(key) or key == "vms" or (key == "path" and text.strip("/").startswith("pools")):
             changed.add("pools")
     return frozenset(changed)
 

@@ -169,7 +169,7 @@ class ExecLists(_Strict):
             return ""
         if not intent.command:
             return f"the command of {EXEC_TOOL} cannot be read"
-        if pattern := forbids(self.deny, intent.command):
+        if pattern := forbids(self.deny, (*intent.command, *filter(None, [intent.stdin]))):
             return f"the command matches {pattern!r} of exec.deny"
         if self.allow is not None and not allows(self.allow, intent.command):
             return "the command matches nothing of exec.allow"
@@ -189,7 +189,7 @@ class Policy(_Strict):
     default: Effect | None = None
     """For writes that no rule speaks of; without it, what destroys or interrupts is asked about."""
     protected: tuple[Annotated[int | str, AfterValidator(_protected)], ...] = ()
-    """Guests that are only looked at."""
+    """Guests that are looked at, started, and backed up; nothing that may change, interrupt or copy them is done."""
     rules: tuple[Rule, ...] = ()
     exec: ExecLists = ExecLists()
     limits: Limits = Limits()
@@ -249,9 +249,11 @@ class Policy(_Strict):
 
     def _fixed(self, intent: Intent, guests: Sequence[GuestFacts], trace: list[str]) -> list[tuple[Effect, str]]:
         """What holds beside the rules: protected guests, commands, labels."""
-        found: list[tuple[Effect, str]] = [
-            ("deny", f"guest {guest.vmid} is protected ({by})") for guest in guests if (by := self._protects(guest))
-        ]
+        found: list[tuple[Effect, str]] = []
+        if intent.risk is not Risk.OPERATE or intent.interrupts:
+            found += [
+                ("deny", f"guest {guest.vmid} is protected ({by})") for guest in guests if (by := self._protects(guest))
+            ]
         if refusal := self.exec.refusal(intent):
             found.append(("deny", refusal))
         if changed := intent.relabels & self.labels:

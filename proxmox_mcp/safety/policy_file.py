@@ -14,6 +14,8 @@ from proxmox_mcp.safety.policy import ExecLists, Limits, Policy, Rule
 
 _HEADER = re.compile(r"\s*(?P<open>\[{1,2})\s*(?P<name>[\w.\s\"'-]+?)\s*\]{1,2}\s*(?:#.*)?$")
 _KEY = re.compile(r"\s*[\"']?(?P<key>[\w-]+)[\"']?\s*=")
+# In a list: a comment, a text, a comma, its end, a line's end, anything else.
+_TOKEN = re.compile(r"""#[^\n]*|"(?:\\.|[^"\\])*"|'[^']*'|,|\]|\n|[^\s,\]#"']+""")
 _MODELS: dict[str, Any] = {"": Policy, "rules": Rule, "exec": ExecLists, "limits": Limits}
 
 Location = tuple[str | int, ...]
@@ -72,10 +74,30 @@ def _lines(text: str) -> dict[Location, int]:
 
 def _line_of(text: str, lines: dict[Location, int], place: Location) -> int:
     """The line of a place in the file: of its key, or of the item of a list that spans several lines."""
-    parts = list(place)
-    while parts and tuple(parts) not in lines:
-        parts.pop()
-    return lines.get(tuple(parts), 1)
+    for length in range(len(place), 0, -1):
+        line = lines.get(place[:length])
+        if line is not None:
+            item = place[length] if length < len(place) else 0
+            return line + _lines_before(text, line, item) if isinstance(item, int) else line
+    return 1
+
+
+def _lines_before(text: str, line: int, item: int) -> int:
+    """How many lines below its key an item of a list begins."""
+    rest = "\n".join(text.splitlines()[line - 1 :])
+    begin = rest.find("[", rest.find("="))
+    if item == 0 or begin < 0:
+        return 0
+    seen = 0
+    for found in _TOKEN.finditer(rest, begin + 1):
+        token = found[0]
+        if token == "]":
+            break
+        if token == ",":
+            seen += 1
+        elif seen == item and token[0] not in "#\n":
+            return rest.count("\n", 0, found.start())
+    return 0
 
 
 def _told(path: Path, text: str, lines: dict[Location, int], place: Location, problem: Any) -> str:
