@@ -12,6 +12,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
+from pvesim.access.rules import Identity, has_privileges
 from pvesim.cluster.rules import the_cluster
 from pvesim.contract.formats import split_list
 from pvesim.core.errors import ApiError, Failure, ParameterErrors
@@ -27,11 +28,12 @@ from pvesim.guests.records import Guest
 from pvesim.guests.rules import managed_by_ha
 from pvesim.ha.commands import request_move
 from pvesim.nodes.records import Node
+from pvesim.qemu.power import state_storage
 from pvesim.routing import Call
 
 _POLL = 1.0
 _LAST = 1 << 62  # the order of guests that name none
-_START_DELAY = 3  # seconds after the start of a machine, so that the load does not come all at once
+_MOST_WORKERS = 8
 _STOP_TIMEOUT = 180
 Running = tuple[int, str, float]  # a guest, its sub-task or nothing, and until when its place is taken
 
@@ -43,13 +45,12 @@ def start_all(call: Call) -> str:
     """`POST /nodes/{node}/startall`: those with `onboot`; with `force` all."""
     named = _named(call, "VM.PowerMgmt")
     force = bool(call.params.get("force"))
-    steps = start_steps(call.node, named, force=force, workers=call.params.get("max-workers", 1))
-    return call.start("startall", "", steps)
+    return call.start("startall", "", start_steps(call.node, named, _workers(call, call.node), force=force))
 
 
-def start_steps(node: str, named: Sequence[int] | None, *, force: bool, workers: int) -> list[Step]:
+def start_steps(node: str, named: Sequence[int] | None, workers: int, *, force: bool = False) -> list[Step]:
     """The steps of such a task; a node that has booted runs them too."""
-    wanted = {"force": force, "delay": True}
+    wanted = {"force": force}
     return [Step(effect="bulk.begin", arguments=("start", (node,), named, workers, wanted))]
 
 
@@ -99,7 +100,7 @@ def bulk_action(call: Call, action: str) -> str:
     elif action == "stop":
         wanted = {"force": params.get("force-stop") is not False, "timeout": params.get("timeout", _STOP_TIMEOUT)}
     else:
-        wanted = {"force": True, "delay": False}
+        wanted = {"force": True}
     nodes = tuple(sorted(call.world.rows(Node)))
     type = "bulkshutdown" if action == "stop" else f"bulk{action}"
     return call.start(type, "", [Step(effect="bulk.begin", arguments=(action, nodes, named, workers, wanted))])
@@ -130,11 +131,15 @@ def _check_rights(call: Call, named: Sequence[int] | None, privilege: str) -> No
 
 
 def _workers(call: Call, node: str) -> int:
-    """How many sub-tasks may run at a time: as asked, as the cluster is set, or as many as the node has CPUs."""
-    record = call.world.get(Node, node)
-    cpus = record.hardware.cpus if record is not None else 1
-    asked: int = call.params.get("max-workers") or _limit_of_cluster(call.world) or cpus
+    asked: int = call.params.get("max-workers") or default_workers(call.world, node)
     return asked
+
+
+def default_workers(world: World, node: str) -> int:
+    """How many sub-tasks may run at a time: as the cluster is set, or as many as the node has CPUs, at most eight."""
+    record = world.get(Node, node)
+    cpus = record.hardware.cpus if record is not None else 1
+    return _limit_of_cluster(world) or min(cpus, _MOST_WORKERS)
 
 
 def _limit_of_cluster(world: World) -> int:
@@ -231,8 +236,9 @@ def _look(
 ) -> Iterable[Step]:
     """See which sub-tasks have ended, start what may start now, and look again while there is something to do."""
     log: list[str] = []
-    busy = [entry for each in running if (entry := _still_busy(world, action, wanted, each, log)) is not None]
-    while groups and len(busy) < workers and (groups[0] or not busy):
+    busy = [entry for each in running if (entry := _still_busy(world, action, each, log)) is not None]
+    pausing = any(not upid for _, upid, _ in busy)
+    while groups and not pausing and len(busy) < workers and (groups[0] or not busy):
         if not groups[0]:
             groups = groups[1:]
             continue
@@ -250,8 +256,8 @@ def _look(
     return [Step(log=tuple(log))]
 
 
-def _still_busy(world: World, action: str, wanted: Mapping[str, Any], entry: Running, log: list[str]) -> Running | None:
-    """What a place of the queue goes on with: the same, a pause after a start, or nothing."""
+def _still_busy(world: World, action: str, entry: Running, log: list[str]) -> Running | None:
+    """What a place of the queue goes on with: the same, the pause that a guest wants after its start, or nothing."""
     vmid, upid, until = entry
     if not upid:
         return entry if until > world.now else None
@@ -264,10 +270,10 @@ def _still_busy(world: World, action: str, wanted: Mapping[str, Any], entry: Run
         log.append(f"Starting {KINDS[guest.kind].word} {vmid} failed: {child.exitstatus}")
         return None
     up = _startup(guest).get("up", "")
-    if up.isdigit() and int(up):
-        log.append(f"Waiting for {int(up)} seconds (startup delay)")
-    delay = int(up) if up.isdigit() else _START_DELAY if guest.kind == "qemu" else 0
-    return (vmid, "", world.now + delay) if delay and wanted["delay"] else None
+    if not up.isdigit() or not int(up):
+        return None
+    log.append(f"Waiting for {int(up)} seconds (startup delay)")
+    return (vmid, "", world.now + int(up))
 
 
 # -- one guest -----------------------------------------------------------------------------------------------------
@@ -316,11 +322,24 @@ def _suspend(world: World, task: Task, guest: Guest, wanted: Mapping[str, Any], 
     if wanted["todisk"] and managed_by_ha(world, guest):
         log.append(f"skipping VM {guest.vmid}, HA managed VMs cannot be suspended to disk")
         return None
+    if wanted["todisk"] and (refusal := _may_not_save(world, task, guest, wanted["storage"])):
+        log.append(refusal)
+        return None
     log.append(f"Suspending VM {guest.vmid}")
     if wanted["todisk"]:
         arguments = (False, wanted["storage"])
         return run(world, "qemu", guest.node, "suspend_to_disk", guest.vmid, task.owner, *arguments)
     return run(world, "qemu", guest.node, "suspend", guest.vmid, task.owner)
+
+
+def _may_not_save(world: World, task: Task, guest: Guest, storage: str | None) -> str | None:
+    """What keeps who asked from saving a machine's memory: a right on it, or on the storage that would take it."""
+    asker = Identity(task.user, task.tokenid)
+    place = f"/storage/{storage or state_storage(world, guest)}"
+    for path, privilege in ((f"/vms/{guest.vmid}", "VM.Config.Disk"), (place, "Datastore.AllocateSpace")):
+        if not has_privileges(world, asker, path, (privilege,)):
+            return f"Permission check failed ({path}, {privilege})"
+    return None
 
 
 def _migrate(world: World, task: Task, guest: Guest, wanted: Mapping[str, Any], log: list[str]) -> str | None:

@@ -20,18 +20,17 @@ def preconditions(world: World, guest: Guest) -> dict[str, Any]:
 def _of_machine(world: World, guest: Guest) -> dict[str, Any]:
     check_lock(guest)
     mapped = mapped_resources(guest)
+    allowed, refused = _nodes(world, guest)
     answer: dict[str, Any] = {
         "running": int(guest.running),
+        "allowed_nodes": allowed,
+        "not_allowed_nodes": refused,
         "local_disks": [use.entry() for use in local_uses(world, guest)],
         "local_resources": local_resources(guest),
         "mapped-resources": list(mapped),
         "mapped-resource-info": {key: {"name": name} for key, name in mapped.items()},
         "has-dbus-vmstate": 1,
     }
-    allowed, refused = _nodes(world, guest)
-    # Of a running machine only what HA has to say is told: its disks can go anywhere by `targetstorage`.
-    if not guest.running or managed_by_ha(world, guest):
-        answer |= {"allowed_nodes": allowed, "not_allowed_nodes": refused}
     return answer | _companions(world, guest)
 
 
@@ -43,7 +42,10 @@ def _of_container(world: World, guest: Guest) -> dict[str, Any]:
 
 
 def _nodes(world: World, guest: Guest) -> tuple[list[str], dict[str, Any]]:
-    """The nodes that a machine may go to, and what speaks against the others."""
+    """The nodes that a machine may go to, and what speaks against the others.
+
+    Storages count only while it is off: one that runs can take its disks to any other storage.
+    """
     allowed: list[str] = []
     refused: dict[str, Any] = {}
     for node in other_nodes(world, guest):

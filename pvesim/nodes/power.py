@@ -14,7 +14,7 @@ from pvesim.access.rules import ROOT
 from pvesim.cluster.rules import is_quorate
 from pvesim.core.tasks import Step, Task, Timer, abort_task, effect, running_tasks, set_timer, start_task
 from pvesim.core.world import World
-from pvesim.guests.bulk import start_steps, stop_steps
+from pvesim.guests.bulk import default_workers, start_steps, stop_steps
 from pvesim.guests.power import halt
 from pvesim.guests.records import Guest
 from pvesim.ha.leaving import leave_node
@@ -54,8 +54,7 @@ def command(world: World, name: str, what: str) -> None:
 @effect("nodes.leave")
 def _leave(world: World, task: Task | None, name: str, restarts: bool) -> None:
     jobs = leave_node(world, name, restarts=restarts)
-    cpus = world.rows(Node)[name].hardware.cpus
-    steps = stop_steps(name, None, cpus, {"force": True, "timeout": STOP_TIMEOUT})
+    steps = stop_steps(name, None, default_workers(world, name), {"force": True, "timeout": STOP_TIMEOUT})
     jobs.append(start_task(world, name, "stopall", "", ROOT, steps))
     _wait(world, name, restarts, tuple(jobs), world.now + _PATIENCE)
 
@@ -108,7 +107,7 @@ def boot(world: World, task: Task | None, name: str) -> None:
     if node is None:
         return
     world.put(replace(node, online=True, started=world.now))
-    steps = [Step(_START_PAUSE, effect="nodes.await_quorum"), *start_steps(name, None, force=False, workers=1)]
+    steps = [Step(_START_PAUSE, effect="nodes.await_quorum"), *start_steps(name, None, default_workers(world, name))]
     start_task(world, name, "startall", "", ROOT, steps)
 
 

@@ -470,7 +470,7 @@ def test_what_can_be_told_before() -> None:
 def test_a_running_machine_may_go_anywhere_with_another_storage() -> None:
     simulator = three_nodes(on(machine(100, disk="fast:vm-{0}-disk-0")))
     found = simulator.request("GET", "/nodes/pve1/qemu/100/migrate")
-    assert (found["running"], "allowed_nodes" in found) == (1, False)
+    assert (found["running"], found["allowed_nodes"], found["not_allowed_nodes"]) == (1, ["pve2", "pve3"], {})
 
 
 def test_what_can_be_told_of_a_container() -> None:
