@@ -52,6 +52,7 @@ CONTAINER_OPTIONS = given(
         "onboot": (1,),
     }
 )
+_MOVES = {True: ("/move_disk", "disk", DRIVES), False: ("/move_volume", "volume", MOUNTS)}
 CHOICES: dict[str, tuple[Any, ...]] = {"start": (1,), "pool": ("lab", "none")}
 
 
@@ -77,9 +78,11 @@ class GuestRules(Life):
         vmid = self.who(vmid, "lxc")
         self.ask("PUT", self.path(vmid, "/config"), options)
 
-    @rule(vmid=whom, keys=st.sets(st.sampled_from((*DRIVES, *MOUNTS, "net0", "tags", "memory")), min_size=1))
-    def remove_options(self, vmid: int, keys: set[str]) -> None:
+    @rule(vmid=whom, places=st.sets(any_index, min_size=1, max_size=3))
+    def remove_options(self, vmid: int, places: set[int]) -> None:
         vmid = self.who(vmid)
+        wanted = (*(DRIVES if vmid < 200 else MOUNTS), "net0", "tags", "memory", "description")
+        keys = {self.option_of(vmid, place, wanted) for place in sorted(places)}
         self.ask("PUT", self.path(vmid, "/config"), delete=",".join(sorted(keys)))
 
     @rule(vmid=whom, keys=st.sets(st.sampled_from(("scsi1", "memory", "mp0", "net0")), min_size=1))
@@ -87,9 +90,10 @@ class GuestRules(Life):
         vmid = self.who(vmid)
         self.ask("PUT", self.path(vmid, "/config"), revert=",".join(sorted(keys)))
 
-    @rule(vmid=whom, key=st.sampled_from(DRIVES), force=flags)
-    def unlink(self, vmid: int, key: str, force: bool) -> None:
+    @rule(vmid=whom, place=any_index, force=flags)
+    def unlink(self, vmid: int, place: int, force: bool) -> None:
         vmid = self.who(vmid, "qemu")
+        key = self.option_of(vmid, place, DRIVES)
         self.ask("PUT", self.path(vmid, "/unlink"), idlist=key, force=int(force))
 
     @rule(vmid=whom, action=st.sampled_from(ACTIONS), special=flags)
@@ -105,29 +109,28 @@ class GuestRules(Life):
     @rule(vmid=whom, how=given({"purge": (1,), "force": (1,), "destroy-unreferenced-disks": (0, 1)}))
     def destroy(self, vmid: int, how: dict[str, Any]) -> None:
         vmid = self.who(vmid)
-        self.ask("DELETE", self.path(vmid), how)
+        self.ask("DELETE", self.path(vmid), {key: how[key] for key in how if key != "force" or vmid >= 200})
 
-    @rule(vmid=whom, key=st.sampled_from((*DRIVES, *MOUNTS)), size=st.sampled_from(("+1G", "3G", "512M", "+900G")))
-    def resize(self, vmid: int, key: str, size: str) -> None:
+    @rule(vmid=whom, place=any_index, size=st.sampled_from(("+1G", "3G", "512M", "+900G")))
+    def resize(self, vmid: int, place: int, size: str) -> None:
         vmid = self.who(vmid)
+        key = self.option_of(vmid, place, DRIVES if vmid < 200 else MOUNTS)
         self.ask("PUT", self.path(vmid, "/resize"), disk=key, size=size)
 
-    @rule(vmid=whom, key=st.sampled_from((*DRIVES, *MOUNTS)), storage=storages, delete=flags)
-    def move(self, vmid: int, key: str, storage: str, delete: bool) -> None:
+    @rule(vmid=whom, place=any_index, storage=storages, delete=flags)
+    def move(self, vmid: int, place: int, storage: str, delete: bool) -> None:
         vmid = self.who(vmid)
-        if vmid < 200:
-            self.ask("POST", self.path(vmid, "/move_disk"), disk=key, storage=storage, delete=int(delete))
-        else:
-            self.ask("POST", self.path(vmid, "/move_volume"), volume=key, storage=storage, delete=int(delete))
+        call, name, keys = _MOVES[vmid < 200]
+        key = self.option_of(vmid, place, keys)
+        self.ask("POST", self.path(vmid, call), {name: key}, storage=storage, delete=int(delete))
 
-    @rule(vmid=whom, to=whom, key=st.sampled_from((*DRIVES, *MOUNTS)), index=any_index)
-    def give_disk(self, vmid: int, to: int, key: str, index: int) -> None:
+    @rule(vmid=whom, to=whom, place=any_index, index=any_index)
+    def give_disk(self, vmid: int, to: int, place: int, index: int) -> None:
         vmid = self.who(vmid)
-        to = self.who(to)
-        keys = DRIVES if to < 200 else MOUNTS
-        call = ("/move_disk", "disk", "target-disk") if vmid < 200 else ("/move_volume", "volume", "target-volume")
-        goal = {"target-vmid": to, call[1]: key, call[2]: keys[index % len(keys)]}
-        self.ask("POST", self.path(vmid, call[0]), goal)
+        to = self.who(to, "qemu" if vmid < 200 else "lxc")
+        call, name, keys = _MOVES[vmid < 200]
+        goal = {"target-vmid": to, name: self.option_of(vmid, place, keys), f"target-{name}": keys[index % len(keys)]}
+        self.ask("POST", self.path(vmid, call), goal)
 
     @rule(vmid=whom, disk=st.sampled_from((None, None, "scsi0")))
     def make_template(self, vmid: int, disk: str | None) -> None:

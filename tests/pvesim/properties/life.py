@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ from pvesim.core.errors import ApiError
 from pvesim.core.tasks import Task
 from pvesim.core.world import World
 from pvesim.engine import Simulator
+from pvesim.guests.disks import Disk, disks_of
 from pvesim.guests.records import FileLock, Guest, Kind
 from pvesim.nodes.records import Node
 from pvesim.storage.records import Storage, Volume
@@ -86,6 +87,12 @@ class Life(RuleBasedStateMachine):
         free = [vmid for vmid in _ids(kind) if vmid not in self.world.rows(Guest)]
         return free[place % len(free)] if free and place < _ANY else _ids(kind)[place % len(_ids(kind))]
 
+    def option_of(self, vmid: int, place: int, keys: Sequence[str]) -> str:
+        """One of the keys that the guest has, or now and then one that it may not have."""
+        guest = self.world.get(Guest, vmid)
+        there = [key for key in guest.config if key in keys] if guest and place < _ANY else []
+        return there[place % len(there)] if there else keys[place % len(keys)]
+
     def path(self, vmid: int, rest: str = "") -> str:
         """The path of a guest where it is, or where it would be if it is not there."""
         guest = self.world.get(Guest, vmid)
@@ -102,9 +109,20 @@ class Life(RuleBasedStateMachine):
         assert not problems, "; ".join(problems)
         for lock in self.world.rows(FileLock).values():
             assert self.world.rows(Task)[lock.holder].running, f"guest {lock.vmid} is held by no running task"
+        for guest in self.world.rows(Guest).values():
+            for disk in disks_of(guest.kind, guest.config):
+                self._check_size(guest, disk)
         for world, then in self.left:
             assert then.diff(world) == [], "a world changed after a fork had gone its own way"
         self.before = self.world.fork()
+
+    def _check_size(self, guest: Guest, disk: Disk) -> None:
+        """A configuration says how large its volumes are."""
+        storage = self.world.get(Storage, disk.storage or "")
+        if storage is not None and disk.size and not disk.cdrom:
+            volume = self.world.get(Volume, (storage.storage, storage.place(guest.node), disk.file.partition(":")[2]))
+            size = volume.size if volume else disk.size
+            assert size == disk.size, f"{disk.key} of {guest.vmid} is said to have {disk.size} bytes and has {size}"
 
     def _is_allowed(self, problem: str) -> bool:
         """PVE lets volumes be removed under guests, storages be forgotten, and HA take guests from their disks."""

@@ -16,7 +16,7 @@ from tests.pvesim.properties.worlds import USERS
 
 LEVELS = st.sampled_from(("/cluster", "/nodes/pve1", "guest"))
 VERBS = st.sampled_from(("POST", "PUT", "DELETE"))
-POOLS = st.sampled_from(("lab", "prod", "lab/inner"))
+POOLS = st.sampled_from(("lab", "lab", "prod", "lab/inner"))
 STORAGE_CHANGES = given({"disable": (0, 1), "content": ("images,rootdir", "iso,backup"), "nodes": ("pve1",)})
 RULE = given({"enable": (0, 1), "pos": (0, 3), "source": ("10.0.0.1", "+set")})
 
@@ -140,13 +140,13 @@ class FirewallRules(Life):
         vmid = self.who(vmid)
         self.ask("POST", f"{self._firewall(level, vmid)}/rules", params, action="ACCEPT", type="in")
 
-    @rule(level=LEVELS, vmid=whom, pos=st.integers(0, 3), moveto=st.sampled_from((None, 0, 2)), params=RULE)
+    @rule(level=LEVELS, vmid=whom, pos=st.integers(0, 1), moveto=st.sampled_from((None, 0, 2)), params=RULE)
     def change_rule(self, level: str, vmid: int, pos: int, moveto: int | None, params: dict[str, Any]) -> None:
         vmid = self.who(vmid)
         changes = {name: value for name, value in params.items() if name != "pos"}
         self.ask("PUT", f"{self._firewall(level, vmid)}/rules/{pos}", changes, moveto=moveto)
 
-    @rule(level=LEVELS, vmid=whom, pos=st.integers(0, 3))
+    @rule(level=LEVELS, vmid=whom, pos=st.integers(0, 1))
     def remove_rule(self, level: str, vmid: int, pos: int) -> None:
         vmid = self.who(vmid)
         self.ask("DELETE", f"{self._firewall(level, vmid)}/rules/{pos}")

@@ -11,7 +11,7 @@ DEEP = os.environ.get("PVESIM_DEEP") == "1"
 
 def machine_settings() -> settings:
     """For the state machine. What every run tries is always the same; the deep one is random."""
-    examples, steps = (500, 60) if DEEP else (80, 40)
+    examples, steps = (int(os.environ.get("PVESIM_EXAMPLES", "500")), 80) if DEEP else (80, 40)
     return settings(
         max_examples=examples,
         stateful_step_count=steps,
@@ -21,3 +21,8 @@ def machine_settings() -> settings:
         derandomize=not DEEP,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
     )
+
+
+def property_settings(examples: int) -> settings:
+    """For a plain property: so many examples in every run, twenty times as many in the deep one."""
+    return settings(max_examples=20 * examples if DEEP else examples, deadline=None, derandomize=not DEEP)
