@@ -35,7 +35,8 @@ def bytes_text(value: float) -> str:
     return f"{size:.4g} PiB"
 
 
-def _seconds(value: float) -> str:
+def seconds_text(value: float) -> str:
+    """A length of time as people read it: `1h32m`."""
     minutes, seconds = divmod(int(value), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
@@ -52,7 +53,7 @@ Bytes = Annotated[int, Shown(bytes_text)]
 """A size in bytes; text: `1.5 GiB`."""
 Share = Annotated[float, Shown(lambda value: f"{value * 100:.1f}%")]
 """A share of one, such as the load of a CPU; text: `12.5%`."""
-Seconds = Annotated[int, Shown(_seconds)]
+Seconds = Annotated[int, Shown(seconds_text)]
 """A length of time in seconds; text: `1h32m`."""
 Moment = Annotated[int, Shown(moment_text)]
 """Seconds since 1970, UTC; text: `2026-11-23T05:40:00Z`."""

@@ -3,6 +3,7 @@
 from proxmox_mcp.tooling import Toolset
 from proxmox_mcp.tools import backing_up as _backing_up  # noqa: F401 - declares its tools in the toolset of backups
 from proxmox_mcp.tools import cloning as _cloning  # noqa: F401 - declares its tools in the toolset of creation
+from proxmox_mcp.tools import diagnosis as _diagnosis  # noqa: F401 - likewise
 from proxmox_mcp.tools import removal as _removal  # noqa: F401 - likewise
 from proxmox_mcp.tools.agent import agent
 from proxmox_mcp.tools.api import api
@@ -10,6 +11,7 @@ from proxmox_mcp.tools.backups import backups
 from proxmox_mcp.tools.cluster import cluster
 from proxmox_mcp.tools.config import config
 from proxmox_mcp.tools.creation import creation
+from proxmox_mcp.tools.finding import diagnosis
 from proxmox_mcp.tools.firewall import firewall
 from proxmox_mcp.tools.guests import guests
 from proxmox_mcp.tools.inventory import inventory
@@ -36,5 +38,6 @@ TOOLSETS: tuple[Toolset, ...] = (
     migration,
     agent,
     api,
+    diagnosis,
 )
 """All of them, in the order in which a model reads about them."""
