@@ -29,6 +29,7 @@ _UNSEEN = re.compile(
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\U000e0000-\U000e0fff]"
 )
 _MOST_CHARACTERS = 200_000
+_LONGEST_TEXT = 2000  # of one field, where all of them are too much
 
 
 def visible(text: str) -> str:
@@ -47,6 +48,8 @@ def guarded(result: Result) -> CallToolResult:
     if untrusted := sorted(_free_texts(structured)):
         structured = {**structured, MARK: untrusted}
         text = f"{text}\n{MARK}: {', '.join(untrusted)} ({NOTE})"
+    if len(document) > _MOST_CHARACTERS:
+        structured = _shortened(structured)
     if len(text) > _MOST_CHARACTERS:
         text = f"{text[:_MOST_CHARACTERS]}\n(cut after {_MOST_CHARACTERS} characters; ask for less)"
     return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=structured)
@@ -58,6 +61,14 @@ def _cleaned(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _cleaned(inner) for key, inner in value.items()}
     return [_cleaned(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > _LONGEST_TEXT:
+        return f"{value[:_LONGEST_TEXT]} (cut after {_LONGEST_TEXT} of {len(value)} characters)"
+    if isinstance(value, Mapping):
+        return {key: _shortened(inner) for key, inner in value.items()}
+    return [_shortened(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _free_texts(value: Any) -> set[str]:

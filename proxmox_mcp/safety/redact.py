@@ -65,12 +65,17 @@ def secrets_in(value: Any, name: str = "") -> Iterator[str]:
     """The texts among arguments, or in an answer, that stand under the name of a secret."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from secrets_in(inner, name if is_secret_name(name) else str(key))
+            yield from secrets_in(inner, name if is_secret_name(name) else _name_in(value, str(key)))
     elif isinstance(value, list | tuple):
         for inner in value:
             yield from secrets_in(inner, name)
     elif isinstance(value, str) and is_secret_name(name):
         yield value
+
+
+def _name_in(record: Mapping[Any, Any], key: str) -> str:
+    """A field's name; PVE gives the secret of a new API token as `value`, beside the token's id."""
+    return "secret" if key == "value" and "full-tokenid" in record else key
 
 
 class Redactor:
@@ -103,7 +108,7 @@ class Redactor:
         if is_secret_name(name):
             return HIDDEN
         if isinstance(value, Mapping):
-            return {key: self.value(inner, str(key)) for key, inner in value.items()}
+            return {key: self.value(inner, _name_in(value, str(key))) for key, inner in value.items()}
         if isinstance(value, list | tuple):
             return [self.value(inner) for inner in value]
         return self.text(value) if isinstance(value, str) else value

@@ -124,7 +124,6 @@ VOLIDS = [
     "nas:backup/..%2f..%2fetc",
     "local:iso/../../x",
     "nas:backup/x\0.vma.zst",
-    "nas:backup/$(id).vma.zst",
 ]
 
 
