@@ -6,7 +6,6 @@ Source: `/cluster/acme`.
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -78,7 +77,7 @@ def _decoded(options: Mapping[str, Any]) -> dict[str, Any]:
         return dict(options)
     try:
         text = base64.b64decode(options["data"], validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # no Base64, or no text in it
         text = options["data"]
     return {**options, "data": text}
 

@@ -26,6 +26,7 @@ PLAUSIBLE: Mapping[str, Any] = {
     "filename": "other.iso",
     "group": "crew",
     "groupid": "staff",
+    "id": "thing",
     "iface": "vmbr7",
     "key": "ctrl-alt-delete",
     "name": "web",
@@ -63,6 +64,7 @@ FRESH: Mapping[str, Any] = {
     "cidr": "10.0.0.77",
     "group": "crowd",
     "groupid": "others",
+    "id": "fresh",
     "name": "fresh",
     "poolid": "fresh",
     "realm": "other",
@@ -86,6 +88,10 @@ SPECIAL: Mapping[str, Mapping[str, Any]] = {
     "POST /access/domains": {"type": "ldap", "server1": "ldap", "base_dn": "dc=x", "user_attr": "uid"},
     "POST /access/ticket": {"password": "pvesim-root"},
     "POST /cluster/backup": {"schedule": "daily", "vmid": "100"},
+    "POST /cluster/mapping/dir": {"map": ["node=pve1,path=/srv"]},
+    "POST /cluster/notifications/endpoints/sendmail": {"mailto": "a@example.org"},
+    "POST /cluster/notifications/endpoints/smtp": {"mailto": "a@example.org"},
+    "POST /cluster/replication": {"id": "101-0", "type": "local", "target": "pve2"},
     "POST /cluster/ha/rules": {
         "rule": "apart",
         "type": "resource-affinity",
@@ -186,6 +192,10 @@ def furnished() -> Simulator:
     sim.request("POST", "/cluster/sdn/zones", {"zone": "zone1", "type": "simple"})
     sim.request("POST", "/cluster/sdn/vnets", {"vnet": "vnet1", "zone": "zone1"})
     sim.request("POST", "/cluster/sdn/vnets/vnet1/subnets", {"subnet": "10.9.0.0/24", "type": "subnet"})
+    sim.request("POST", "/cluster/backup", {"id": "thing", "schedule": "daily", "vmid": "100"})
+    sim.request("POST", "/cluster/mapping/dir", {"id": "thing", "map": ["node=pve1,path=/srv"]})
+    endpoint = {"name": "web", "server": "https://example.org", "token": "secret"}
+    sim.request("POST", "/cluster/notifications/endpoints/gotify", endpoint)
     for guest in ("qemu/100", "lxc/200"):
         sim.request("POST", f"/nodes/pve1/{guest}/snapshot", {"snapname": "s1"})
     sim.clock.advance(60)

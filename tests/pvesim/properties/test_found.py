@@ -102,6 +102,12 @@ def test_a_password_that_is_too_long_fits_nothing() -> None:
     assert sha256_crypt("a" * 512, "salt") == "*0"
 
 
+def test_plugin_data_that_is_no_base64_stays_as_it_is(simulator: Simulator) -> None:
+    given = {"id": "dns1", "type": "dns", "api": "acmedns", "data": "schlüssel=1"}
+    simulator.request("POST", "/cluster/acme/plugins", given)
+    assert simulator.request("GET", "/cluster/acme/plugins/dns1")["data"] == "schlüssel=1"
+
+
 def test_an_unused_disk_is_moved(simulator: Simulator) -> None:
     simulator.request("POST", "/nodes/pve1/qemu/100/status/stop")
     simulator.clock.advance(10)

@@ -79,7 +79,7 @@ def test_most_requests_would_be_done_but_for_the_spoilt_parameter() -> None:
     simulator = furnished().fork()
     simulator.checkpoint("before")
     done = [method for method in writes() if answers(simulator, sound(method))]
-    assert len(done) > len(writes()) * 2 / 3
+    assert len(done) > len(writes()) / 2
 
 
 def answers(simulator: Simulator, case: Case) -> bool:
