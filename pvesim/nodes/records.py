@@ -100,3 +100,46 @@ class PendingNetwork:
     @property
     def key(self) -> str:
         return self.node
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A disk that is not behind a storage from the start. `label` is what a program has left on it, such as `LVM`."""
+
+    node: str
+    name: str  # as below /dev
+    size: int
+    model: str = "PVESIM_SSD"
+    type: str = "ssd"
+    gpt: bool = False
+    label: str = ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.node, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Medium:
+    """What was made of disks: a volume group, one with a thin pool, a ZFS pool, or a directory with a file system."""
+
+    node: str
+    kind: str  # "lvm" | "lvmthin" | "zfs" | "directory"
+    name: str
+    disks: tuple[str, ...]
+    total: int
+    filesystem: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return (self.node, self.kind, self.name)
+
+    def carries(self, type: str, options: Mapping[str, Any]) -> bool:
+        """Whether a storage with this type and these options is on it."""
+        if self.kind == "zfs":
+            return type == "zfspool" and str(options.get("pool")).partition("/")[0] == self.name
+        if self.kind == "directory":
+            return type == "dir" and options.get("path") == f"/mnt/pve/{self.name}"
+        if type != self.kind or options.get("vgname") != self.name:
+            return False
+        return type == "lvm" or options.get("thinpool") == self.name

@@ -198,34 +198,3 @@ def list_pci(call: Call) -> list[dict[str, Any]]:
 @route("GET", "/nodes/{node}/hardware/usb")
 def list_usb(call: Call) -> list[dict[str, Any]]:
     return hardware.usb_devices()
-
-
-@route("GET", "/nodes/{node}/disks/list")
-def list_disks(call: Call) -> list[dict[str, Any]]:
-    wanted = call.params.get("type")
-    return [] if wanted else hardware.disks(call.world, call.node)  # none is unused, none holds a journal
-
-
-@route("GET", "/nodes/{node}/disks/lvm")
-def list_volume_groups(call: Call) -> dict[str, Any]:
-    return hardware.volume_groups(call.world, call.node)
-
-
-@route("GET", "/nodes/{node}/disks/lvmthin")
-def list_thin_pools(call: Call) -> list[dict[str, Any]]:
-    return hardware.thin_pools(call.world, call.node)
-
-
-@route("GET", "/nodes/{node}/disks/zfs")
-def list_zfs_pools(call: Call) -> list[dict[str, Any]]:
-    return hardware.zfs_pools(call.world, call.node)
-
-
-@route("GET", "/nodes/{node}/scan/lvm")
-def scan_volume_groups(call: Call) -> list[dict[str, str]]:
-    return hardware.scanned_groups(call.world, call.node)
-
-
-@route("GET", "/nodes/{node}/scan/zfs")
-def scan_pools(call: Call) -> list[dict[str, str]]:
-    return hardware.scanned_pools(call.world, call.node)

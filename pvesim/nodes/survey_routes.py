@@ -1,4 +1,4 @@
-"""What a node finds when it looks around: servers with storages, the health of disks, a report of itself."""
+"""What a node finds when it looks around: servers with storages, its devices, a report of itself."""
 
 from __future__ import annotations
 
@@ -35,16 +35,6 @@ def scan_backup_server(call: Call) -> Rows:
 @route("GET", f"{_SCAN}/lvmthin")
 def scan_thin_pools(call: Call) -> Rows:
     return scan.thin_pools(call.world, call.node, call.params["vg"])
-
-
-@route("GET", "/nodes/{node}/disks/smart")
-def read_health(call: Call) -> dict[str, Any]:
-    return hardware.health(call.world, call.node, call.params["disk"], bool(call.params.get("healthonly")))
-
-
-@route("GET", "/nodes/{node}/disks/zfs/{name}")
-def read_pool(call: Call) -> dict[str, Any]:
-    return hardware.zfs_pool(call.world, call.node, call.params["name"])
 
 
 @route("GET", "/nodes/{node}/hardware/pci/{pci-id-or-mapping}/mdev")

@@ -14,6 +14,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from pvesim.scenario.reading import Places
 from pvesim.scenario.steps import ContractStepModel
 from pvesim.scenario.values import (
+    DiskName,
     Duration,
     Model,
     Moment,
@@ -78,10 +79,19 @@ class ServiceModel(Model):
     unit_state: Literal["enabled", "disabled", "static", "not-found", "masked"] | None = None
 
 
+class DiskModel(Model):
+    """A disk that is not in use; those behind local storages on LVM and ZFS need not be named."""
+
+    size: Size
+    model: str | None = None
+    type: Literal["ssd", "hdd", "nvme"] | None = None
+
+
 class NodeModel(Model):
     """One node. `network` maps interface names to their options (`type` is required); left out, there is `vmbr0`.
 
-    `statistics` says how long ago its statistics begin; left out, they begin with its uptime.
+    `statistics` says how long ago its statistics begin; left out, they begin with its uptime. `disks` are those that
+    are not in use, by their names below /dev, such as `sdb`.
     """
 
     ip: str | None = None
@@ -95,6 +105,7 @@ class NodeModel(Model):
     config: Options = {}
     services: dict[str, ServiceModel] = {}
     network: dict[str, Options] | None = None
+    disks: dict[DiskName, DiskModel] = {}
 
 
 # -- storage -----------------------------------------------------------------------------------------------------------

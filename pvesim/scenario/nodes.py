@@ -10,7 +10,7 @@ from typing import Any
 
 from pvesim.cluster.options import change_options
 from pvesim.cluster.records import Cluster, Release
-from pvesim.nodes.records import GIB, Hardware, Interface, Node, Service
+from pvesim.nodes.records import GIB, Disk, Hardware, Interface, Node, Service
 from pvesim.scenario import defaults
 from pvesim.scenario.context import Context
 from pvesim.scenario.model import FleetModel, HardwareModel, NodeModel
@@ -103,6 +103,8 @@ def _build_node(context: Context, name: str, model: NodeModel, position: int, cl
         ]
     for interface in interfaces:
         world.put(interface)
+    for disk_name, disk in model.disks.items():
+        world.put(Disk(name, disk_name, **given(disk)))
 
 
 def _interface(

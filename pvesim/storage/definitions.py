@@ -12,6 +12,7 @@ from typing import Any
 from pvesim.core.errors import Failure
 from pvesim.core.sections import SectionFile, as_stored, under
 from pvesim.core.world import World
+from pvesim.nodes.records import Medium
 from pvesim.storage.records import Space, Storage, Volume
 from pvesim.storage.rules import activate, find_storage, is_enabled
 from pvesim.storage.types import SECRETS, TYPES, StorageType
@@ -126,6 +127,7 @@ def _find_medium(world: World, storage: Storage) -> None:
     removed = world.get(RemovedStorage, storage.storage)
     world.remove(RemovedStorage, storage.storage)
     if removed is not None and _medium(removed.definition) == _medium(storage):
+        _find_local_media(world, storage)
         return
     _forget(world, Volume, storage.storage)
     _forget(world, Space, storage.storage)
@@ -134,6 +136,15 @@ def _find_medium(world: World, storage: Storage) -> None:
             continue
         for space in [row for row in world.rows(Space).values() if row.storage == other.storage and row.active]:
             world.put(Space(storage.storage, storage.place(space.place), space.total))
+    _find_local_media(world, storage)
+
+
+def _find_local_media(world: World, storage: Storage) -> None:
+    """The room of a new definition on what was made of the nodes' disks."""
+    for medium in world.rows(Medium).values():
+        known = world.get(Space, (storage.storage, medium.node))
+        if known is None and storage.on(medium.node) and medium.carries(storage.type, storage.options):
+            world.put(Space(storage.storage, medium.node, medium.total, 0))
 
 
 def _forget(world: World, kind: type[Volume] | type[Space], storage: str) -> None:
