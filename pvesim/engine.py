@@ -43,7 +43,10 @@ from pvesim.wire import (
 if TYPE_CHECKING:
     from proxmoxer import ProxmoxAPI
 
+    from pvesim.differences import Difference
+
 KEPT_REQUESTS = 1000
+START, NOW = "start", "now"  # the moments that have a name from the beginning
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +276,21 @@ class Simulator:
         with self._lock:
             self._replace(self._initial)
             self.requests.clear()
+
+    def diff(self, before: str = START, after: str = NOW) -> Difference:
+        """What changed between two moments: the names of checkpoints, `start` (the scenario's beginning) or `now`.
+
+        Raises `KeyError` when there is no checkpoint of that name.
+        """
+        from pvesim.differences import difference
+
+        with self._lock:
+            self.clock.tick()
+            return difference(self._moment(before), self._moment(after), (before, after))
+
+    def _moment(self, name: str) -> World:
+        moments = {START: self._initial, NOW: self.world, **self._checkpoints}
+        return moments[name]
 
     @property
     def checkpoints(self) -> list[str]:

@@ -46,6 +46,9 @@ class Controlled(Protocol):
     def restore(self, name: str) -> None:
         """Back to a checkpoint."""
 
+    def diff(self, before: str, after: str) -> Any:
+        """What changed between two moments."""
+
     @property
     def checkpoints(self) -> list[str]:
         """The names of all checkpoints."""
@@ -83,6 +86,34 @@ class Checkpoints(BaseModel):
     """All checkpoints by name."""
 
     checkpoints: list[str]
+
+
+class FieldDifference(BaseModel):
+    """One field of a thing, such as `config.memory`; null where it was not there."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+class RecordDifference(BaseModel):
+    """One thing that is different."""
+
+    kind: str
+    key: Any
+    name: str
+    what: Literal["made", "removed", "changed"]
+    words: str = Field(description="one line for people")
+    fields: list[FieldDifference]
+
+
+class DifferenceAnswer(BaseModel):
+    """What changed between two moments."""
+
+    before: str
+    after: str
+    seconds: float = Field(description="virtual time between the two")
+    changes: list[RecordDifference]
 
 
 class ClockState(BaseModel):
@@ -177,6 +208,14 @@ def _world_routes(simulator: Controlled) -> APIRouter:
             raise HTTPException(404, f"no checkpoint '{name}' (there are: {known})")
         simulator.restore(name)
         return Done(done=f"the world is as at checkpoint {name}")
+
+    @router.get("/diff", summary="What changed between two moments: checkpoints, `start` or `now`")
+    async def diff(before: str = "start", after: str = "now") -> DifferenceAnswer:
+        try:
+            return DifferenceAnswer.model_validate(simulator.diff(before, after).to_json())
+        except KeyError as error:
+            known = ", ".join(["start", "now", *sorted(simulator.checkpoints)])
+            raise HTTPException(404, f"no moment {error} (there are: {known})") from None
 
     @router.get("/requests", summary="The requests answered last, newest first")
     async def requests(

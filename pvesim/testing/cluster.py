@@ -20,6 +20,8 @@ from pvesim.testing.views import GuestView, NodeView
 if TYPE_CHECKING:
     from proxmoxer import ProxmoxAPI
 
+    from pvesim.differences import Difference
+
 
 class TimeControl:
     """The cluster's virtual time. Durations are seconds, or texts such as `90s` and `2h30m`."""
@@ -119,6 +121,10 @@ class Cluster:
     def restore(self, name: str) -> None:
         """Go back to a checkpoint."""
         self.simulator.restore(name)
+
+    def diff(self, before: str = "start", after: str = "now") -> Difference:
+        """What changed between two moments (checkpoints, or these two); it prints as lines for people."""
+        return self.simulator.diff(before, after)
 
     def __repr__(self) -> str:
         return f"<cluster: {len(self.nodes)} nodes, {len(self.guests)} guests>"

@@ -100,3 +100,14 @@ def test_requests_are_listed_by_control_api(client: httpx.Client, ticket: dict[s
     assert login["method"] == "POST"
     assert client.post("/_sim/reset").status_code == 200
     assert client.get("/_sim/requests").json() == {"requests": []}
+
+
+def test_what_changed_is_told_by_the_control_api() -> None:
+    simulator = Simulator("homelab")
+    with SimServer(simulator, tls=False) as server:
+        simulator.request("POST", "/pools", {"poolid": "new"})
+        answer = httpx.get(server.url + "/_sim/diff").json()
+        assert [change["words"] for change in answer["changes"]] == ["pool new made"]
+        assert httpx.get(server.url + "/_sim/diff", params={"before": "now"}).json()["changes"] == []
+        refused = httpx.get(server.url + "/_sim/diff", params={"after": "never"})
+        assert (refused.status_code, refused.json()) == (404, {"error": "no moment 'never' (there are: start, now)"})
