@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from proxmox_mcp.safety.api_twins import ApiCall, twin_of
 from proxmox_mcp.tooling import Arguments, Declaration, Risk
 
 RAW_TOOL = "call_api"
@@ -127,6 +126,8 @@ def intent_of(declaration: Declaration, arguments: Arguments) -> Intent:
 
 def _raw(arguments: Arguments) -> Intent:
     """A raw request: as the named tool that does the same; where there is none, as the worst that can be."""
+    from proxmox_mcp.safety.api_twins import ApiCall, twin_of  # its patterns take time that a start can do without
+
     params = arguments.get("params") or arguments.get("parameters") or {}
     asked = ApiCall(str(arguments.get("method", "GET")).upper(), str(arguments.get("path", "")), dict(params))
     twin = twin_of(asked)

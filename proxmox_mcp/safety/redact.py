@@ -45,8 +45,8 @@ _of_this_call: ContextVar[tuple[str, ...]] = ContextVar("secrets_of_this_call", 
 
 # A text without any of these holds nothing of the above; to know that takes a hundredth of the time.
 _TELLTALES = (
-    "pve", "pbs:", "pbs%3a", "pbsapi", "pmg:", "pmg%3a", "pass", "token", "secret", "ticket", "key", "tfa", "csrf",
-    "credential", "input",
+    "pve:", "pve%3a", "pveapi", "pvevnc", "pbs:", "pbs%3a", "pbsapi", "pmg:", "pmg%3a", "pass", "token", "secret",
+    "ticket", "key", "tfa", "csrf", "credential", "input",
 )  # fmt: skip
 
 
