@@ -14,6 +14,7 @@ from proxmox_mcp.tools.creation import creation
 from proxmox_mcp.tools.finding import diagnosis
 from proxmox_mcp.tools.firewall import firewall
 from proxmox_mcp.tools.guests import guests
+from proxmox_mcp.tools.hardware import hardware
 from proxmox_mcp.tools.inventory import inventory
 from proxmox_mcp.tools.lifecycle import lifecycle
 from proxmox_mcp.tools.migration import migration
@@ -39,5 +40,6 @@ TOOLSETS: tuple[Toolset, ...] = (
     agent,
     api,
     diagnosis,
+    hardware,
 )
 """All of them, in the order in which a model reads about them."""

@@ -120,7 +120,7 @@ async def create_lxc(
         "memory": memory,
         "swap": swap,
         "rootfs": f"{storage}:{disk}",
-        "net0": f"name=eth0,bridge={bridge},firewall=1,{_address(ip, gateway)}",
+        "net0": f"name=eth0,bridge={bridge},firewall=1,{address_option(ip, gateway)}",
         "unprivileged": unprivileged,
         "password": password,
         "ssh-public-keys": ssh_keys,
@@ -187,12 +187,12 @@ def _cloud_init(
         "ciuser": user,
         "cipassword": password,
         "sshkeys": quote(ssh_keys.strip() + "\n", safe="") if ssh_keys else None,
-        "ipconfig0": _address(ip, gateway) if ip else None,
+        "ipconfig0": address_option(ip, gateway) if ip else None,
     }
     return {key: value for key, value in given.items() if value is not None}
 
 
-def _address(ip: str, gateway: str | None) -> str:
+def address_option(ip: str, gateway: str | None) -> str:
     """An address as PVE writes it in `net0` and `ipconfig0`.
 
     Raises:
