@@ -26,6 +26,7 @@ from pvesim.scenario.values import (
     Share,
     Size,
     StorageName,
+    Url,
     Vmid,
     VmidKey,
 )
@@ -173,6 +174,15 @@ class StorageModel(Model):
     nodes: dict[str, SpaceModel] = {}
     volumes: list[VolumeModel] = []
     backups: list[BackupModel] = []
+
+
+class DownloadModel(Model):
+    """A file that nodes can download from its URL; nothing else outside can be reached. Checksums by algorithm."""
+
+    size: Size
+    mimetype: str | None = None
+    filename: str | None = None
+    checksums: dict[Literal["md5", "sha1", "sha224", "sha256", "sha384", "sha512"], str] | None = None
 
 
 # -- guests ------------------------------------------------------------------------------------------------------------
@@ -398,6 +408,7 @@ class Scenario(Model):
     root_password: str | None = Field(None, min_length=1)
     nodes: dict[NodeName, NodeModel] = {}
     storages: dict[StorageName, StorageModel] | None = None
+    downloads: dict[Url, DownloadModel] = {}
     vms: dict[VmidKey, VmModel] = {}
     containers: dict[VmidKey, ContainerModel] = {}
     pools: dict[str, PoolModel] = {}

@@ -13,9 +13,10 @@ from pvesim.nodes.records import Node
 from pvesim.scenario import defaults
 from pvesim.scenario.context import Context, known_names
 from pvesim.scenario.model import BackupModel, SpaceModel, StorageModel, VolumeModel
+from pvesim.scenario.nodes import given
 from pvesim.scenario.reading import Location
 from pvesim.storage.names import parse_name
-from pvesim.storage.records import GIB, Space, Storage, Volume
+from pvesim.storage.records import GIB, Download, Space, Storage, Volume
 from pvesim.storage.rules import space_of
 from pvesim.storage.types import TYPES
 
@@ -33,9 +34,11 @@ def storage_models(context: Context) -> dict[str, StorageModel]:
 
 
 def build_definitions(context: Context) -> None:
-    """The storage definitions."""
+    """The storage definitions, and what storages can download."""
     for name, model in storage_models(context).items():
         _build_definition(context, name, model, ("storages", name))
+    for url, download in context.scenario.downloads.items():
+        context.world.put(Download(url, **given(download)))
 
 
 def _build_definition(context: Context, name: str, model: StorageModel, location: Location) -> None:

@@ -90,6 +90,7 @@ VmidKey = Annotated[
 ]
 NodeName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?$", max_length=63)]
 DiskName = Annotated[str, Field(pattern=r"^(sd[a-z]{1,2}|nvme\d{1,2}n\d{1,2})$")]
+Url = Annotated[str, Field(pattern=r"^https?://.+")]
 StorageName = Annotated[str, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9_.-]*[a-zA-Z0-9]$", max_length=100)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(ge=0)]

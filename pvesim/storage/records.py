@@ -101,3 +101,18 @@ class Volume:
     @property
     def volid(self) -> str:
         return f"{self.storage}:{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file that nodes can download: what a world has in place of the network outside. `checksums` by algorithm."""
+
+    url: str
+    size: int
+    mimetype: str = "application/octet-stream"
+    filename: str = ""
+    checksums: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+
+    @property
+    def key(self) -> str:
+        return self.url

@@ -149,7 +149,12 @@ def download(call: Call) -> str:
     storage, name = transfer.check_target(
         call.world, call.node, params["storage"], params["content"], params["filename"]
     )
-    return call.start("download", name, transfer.download_steps(storage, name, params["content"], params["url"]))
+    return call.start("download", name, transfer.download_steps(call.world, storage, call.node, name, params))
+
+
+@route("GET", "/nodes/{node}/query-url-metadata")
+def read_url_metadata(call: Call) -> dict[str, Any]:
+    return transfer.metadata_of(call.world, call.params["url"])
 
 
 # -- retention ---------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,10 +16,11 @@ from pvesim.core.tasks import Step, Task, effect
 from pvesim.core.world import World
 from pvesim.multipart import UploadedFile
 from pvesim.storage.names import folder_of, parse_name
-from pvesim.storage.records import Storage, Volume
+from pvesim.storage.records import Download, Storage, Volume
 from pvesim.storage.rules import check_enabled, space_of
 from pvesim.storage.types import TYPES
 
+_BYTES_PER_SECOND = 100 * 1024**2
 _EXTENSIONS = {
     "iso": re.compile(r".+\.(?:iso|img)", re.IGNORECASE),
     "vztmpl": re.compile(r".+\.tar(?:\.(?:gz|xz|zst|bz2))?"),
@@ -104,18 +106,73 @@ def import_file(
 # -- downloads ---------------------------------------------------------------------------------------------------------
 
 
-def download_steps(storage: Storage, name: str, content: str, url: str) -> list[Step]:
-    """The task of a download. A simulated node has no way out, so it finds no route to any host."""
+def download_steps(world: World, storage: Storage, node: str, name: str, params: Mapping[str, Any]) -> list[Step]:
+    """The task of a download. Only what the world has under its URL can be had: no node has a way out."""
+    url, content = params["url"], params["content"]
     target = f"{folder_of(storage, content)}/{name}"
+    checksum = params.get("checksum-algorithm", ""), params.get("checksum", "")
+    known = world.get(Download, url)
+    if known is None:
+        begin = Step(log=(f"downloading {url} to {target}",))
+        return [begin, Step(after=1.0, effect="storage.no_route", arguments=(host_of(url),))]
+    arguments = (storage.storage, node, content, name, url, target, *checksum)
+    return [Step(effect="storage.download", arguments=arguments)]
+
+
+def host_of(url: str) -> str:
+    """Host and port of a URL."""
     parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return [
-        Step(log=(f"downloading {url} to {target}",)),
-        Step(after=1.0, effect="storage.no_route", arguments=(f"{parts.hostname}:{port}",)),
-    ]
+    try:
+        port = parts.port
+    except ValueError:  # beyond all ports
+        port = None
+    return f"{parts.hostname}:{port or (443 if parts.scheme == 'https' else 80)}"
 
 
 @effect("storage.no_route")
 def no_route(world: World, task: Task, host: str) -> None:
     """Fail a download as the node's program does when it cannot reach the host."""
     raise Failure(f"download failed: Connecting to {host}... failed: No route to host.")
+
+
+@effect("storage.download")
+def fetch(
+    world: World,
+    task: Task,
+    storage: str,
+    node: str,
+    content: str,
+    name: str,
+    url: str,
+    target: str,
+    algorithm: str,
+    expected: str,
+) -> list[Step]:
+    """Download a file that the world has, unless the right one is there already."""
+    known, found = world.rows(Download)[url], world.get(Storage, storage)
+    if found is None:
+        raise Failure(f"storage '{storage}' does not exist")
+    checksum = known.checksums.get(algorithm) or hashlib.new("sha256", f"{algorithm}:{url}".encode()).hexdigest()
+    if algorithm and world.get(Volume, (storage, found.place(node), f"{content}/{name}")) is not None:
+        if checksum != expected.lower():
+            raise Failure(f"mismatch (got '{checksum}' != expect '{expected}'), aborting")
+        said = "calculating checksum of existing file...OK, got correct file already, no need to download"
+        return [Step(log=(said,))]
+    steps = [
+        Step(log=(f"downloading {url} to {target}",)),
+        Step(after=max(0.5, known.size / _BYTES_PER_SECOND), log=(f"{host_of(url)}: {known.size} bytes received",)),
+    ]
+    if algorithm:
+        steps.append(Step(log=("calculating checksum...",), effect="storage.checksum", arguments=(checksum, expected)))
+    place = found.place(node)
+    steps.append(Step(effect="storage.import", arguments=(storage, node, place, content, name, known.size)))
+    return [*steps, Step(log=(f"download of '{url}' to '{target}' finished",))]
+
+
+def metadata_of(world: World, url: str) -> dict[str, Any]:
+    """`GET /nodes/{node}/query-url-metadata`: what a server says of a file. Raises `Failure` where none answers."""
+    known = world.get(Download, url)
+    if known is None:
+        raise Failure(f"invalid server response: '500 Can't connect to {host_of(url)} (No route to host)'")
+    name = known.filename or clean_name(urlsplit(url).path)
+    return {"filename": name, "mimetype": known.mimetype, "size": known.size}

@@ -119,3 +119,49 @@ def test_a_download_finds_no_route(simulator: Simulator) -> None:
     assert task is not None
     assert (task.type, task.id) == ("download", "dl.iso")
     assert task.exitstatus == "download failed: Connecting to 10.10.10.99:1... failed: No route to host."
+
+
+IMAGE = "https://images.example.test/debian.iso"
+
+
+@pytest.fixture
+def outside() -> Simulator:
+    """A node that can download one file."""
+    known = {"size": "300M", "checksums": {"sha256": "ab" * 32}, "mimetype": "application/x-iso9660-image"}
+    return Simulator({"nodes": {"pve1": {}}, "downloads": {IMAGE: known}})
+
+
+def fetch(simulator: Simulator, **more: str) -> Task:
+    params = {"content": "iso", "filename": "debian.iso", "url": IMAGE, **more}
+    upid = simulator.request("POST", "/nodes/pve1/storage/local/download-url", params)
+    simulator.clock.run_until_done(upid)
+    return simulator.world.rows(Task)[upid]
+
+
+def test_a_known_file_is_downloaded(outside: Simulator) -> None:
+    asked = outside.request("GET", "/nodes/pve1/query-url-metadata", {"url": IMAGE})
+    assert asked == {"filename": "debian.iso", "mimetype": "application/x-iso9660-image", "size": 300 * 1024**2}
+    task = fetch(outside, checksum="AB" * 32, **{"checksum-algorithm": "sha256"})
+    assert (task.exitstatus, task.log[-2]) == (
+        "OK",
+        f"download of '{IMAGE}' to '/var/lib/vz/template/iso/debian.iso' finished",
+    )
+    rows = outside.request("GET", "/nodes/pve1/storage/local/content", {"content": "iso"})
+    assert [(row["volid"], row["size"]) for row in rows] == [("local:iso/debian.iso", 300 * 1024**2)]
+    again = fetch(outside, checksum="ab" * 32, **{"checksum-algorithm": "sha256"})
+    assert "no need to download" in again.log[0]
+
+
+def test_a_wrong_checksum_leaves_no_file(outside: Simulator) -> None:
+    task = fetch(outside, checksum="cd" * 32, **{"checksum-algorithm": "sha256"})
+    assert task.exitstatus == f"checksum mismatch: got '{'ab' * 32}' != expect '{'cd' * 32}'"
+    assert outside.request("GET", "/nodes/pve1/storage/local/content", {"content": "iso"}) == []
+    fetch(outside)
+    task = fetch(outside, checksum="cd" * 32, **{"checksum-algorithm": "sha256"})
+    assert task.exitstatus == f"mismatch (got '{'ab' * 32}' != expect '{'cd' * 32}'), aborting"
+
+
+def test_nothing_else_can_be_asked(outside: Simulator) -> None:
+    with pytest.raises(ApiError) as caught:
+        outside.request("GET", "/nodes/pve1/query-url-metadata", {"url": "https://other.test/x.iso"})
+    assert caught.value.message == ("invalid server response: '500 Can't connect to other.test:443 (No route to host)'")
