@@ -11,7 +11,7 @@ DEEP = os.environ.get("PVESIM_DEEP") == "1"
 
 def machine_settings() -> settings:
     """For the state machine. What every run tries is always the same; the deep one is random."""
-    examples, steps = (int(os.environ.get("PVESIM_EXAMPLES", "500")), 80) if DEEP else (80, 40)
+    examples, steps = (int(os.environ.get("PVESIM_EXAMPLES", "500")), 80) if DEEP else (150, 40)
     return settings(
         max_examples=examples,
         stateful_step_count=steps,
