@@ -11,6 +11,7 @@ import ipaddress
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Annotated, Any, Literal, Protocol
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -19,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from pvesim.core.errors import SimError
+from pvesim.serve.dashboard.routes import build_page_routes
 
 Mode = Literal["auto", "scaled", "manual"]
 _YEAR = 365 * 86400.0
@@ -168,11 +170,13 @@ def build_control_app(simulator: Controlled, *, control_open: bool = False) -> F
     )
     if not control_open:
         app.middleware("http")(_loopback_only)
+    app.middleware("http")(_same_origin_only)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(StarletteHTTPException, _answer_http)
     app.add_exception_handler(SimError, _answer_refused)
     app.include_router(_world_routes(simulator))
     app.include_router(_clock_routes(simulator))
+    app.include_router(build_page_routes(simulator))
     return app
 
 
@@ -281,6 +285,14 @@ async def _loopback_only(request: Request, answer: Callable[[Request], Awaitable
     peer = request.client.host if request.client else "127.0.0.1"
     if not _is_loopback(peer):
         return _error(403, "the control API serves this machine only; start pvesim with --control-open to open it")
+    return await answer(request)
+
+
+async def _same_origin_only(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+    """A page from elsewhere, open in a browser on this machine, is not to steer the world."""
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        return _error(403, f"the control API serves its own page only, not {origin}")
     return await answer(request)
 
 

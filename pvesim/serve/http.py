@@ -86,7 +86,7 @@ class Face:
         path: bytes = scope["raw_path"]
         if path.startswith(b"/api2/") or path == b"/api2":
             await self._serve_api(scope, receive, send)
-        elif path.startswith(b"/_sim/") or path == b"/_sim":
+        elif path.startswith(b"/_sim/") or path == b"/_sim" or (path == b"/" and _wants_page(scope["headers"])):
             await (await self._control_app())(scope, receive, send)
         elif path == b"/":
             await _send(send, scope, _text(200, "OK", "pvesim: API at /api2/json, control API at /_sim/docs\n"))
@@ -145,6 +145,11 @@ class Face:
 def _daemon_headers(second: int) -> tuple[tuple[str, str], ...]:
     date = formatdate(second, usegmt=True)
     return (*_DAEMON_HEADERS, ("Date", date), ("Expires", date))
+
+
+def _wants_page(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a browser asks, which gets the live page."""
+    return any(name == b"accept" and b"text/html" in value for name, value in headers)
 
 
 def read_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
