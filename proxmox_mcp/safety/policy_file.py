@@ -40,9 +40,9 @@ def load_policy(path: Path, tools: Iterable[str]) -> Policy:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
-        where = f", line {found[1]}, column {found[2]}" if found else ""
+        where = f"line {found[1]}, column {found[2]}" if found else f"line {len(text.splitlines()) or 1} (the end)"
         what = str(error).partition(" (at ")[0]
-        raise SettingsError(f"The policy {path}{where}: this is not TOML: {what}.") from None
+        raise SettingsError(f"The policy {path}, {where}: this is not TOML: {what}.") from None
     lines = _lines(text)
     try:
         policy = Policy.model_validate(table)
