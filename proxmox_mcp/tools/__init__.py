@@ -16,9 +16,11 @@ from proxmox_mcp.tools.firewall import firewall
 from proxmox_mcp.tools.guests import guests
 from proxmox_mcp.tools.hardware import hardware
 from proxmox_mcp.tools.inventory import inventory
+from proxmox_mcp.tools.library import library
 from proxmox_mcp.tools.lifecycle import lifecycle
 from proxmox_mcp.tools.migration import migration
 from proxmox_mcp.tools.nodes import nodes
+from proxmox_mcp.tools.provisioning import provisioning
 from proxmox_mcp.tools.snapshots import snapshots
 from proxmox_mcp.tools.storage import storage
 from proxmox_mcp.tools.tasks import tasks
@@ -41,5 +43,7 @@ TOOLSETS: tuple[Toolset, ...] = (
     api,
     diagnosis,
     hardware,
+    provisioning,
+    library,
 )
 """All of them, in the order in which a model reads about them."""

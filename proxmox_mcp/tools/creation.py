@@ -70,7 +70,7 @@ async def create_vm(
     if iso and image:
         raise InvalidArgument("A VM is installed from an ISO image or made of a disk image, not both.", "Give one.")
     node, storage = await _place(call, "qemu", node, storage, [volume for volume in (iso, image) if volume])
-    cloud = _cloud_init(user, password, ssh_keys, ip, gateway)
+    cloud = cloud_init_options(user, password, ssh_keys, ip, gateway)
     params: dict[str, Any] = {
         "name": name,
         "cores": cores,
@@ -177,7 +177,7 @@ def _hardware(ostype: str, storage: str, disk: int, image: str | None, bridge: s
     return params
 
 
-def _cloud_init(
+def cloud_init_options(
     user: str | None, password: str | None, ssh_keys: str | None, ip: str | None, gateway: str | None
 ) -> dict[str, Any]:
     """The cloud-init options of what was given; none where nothing was."""
