@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 _ROUTES = (
+    "pvesim.access.factor_routes",
     "pvesim.access.routes",
     "pvesim.access.sync_routes",
     "pvesim.acme.routes",
@@ -47,6 +48,9 @@ _EFFECTS = (
     "pvesim.backup.run",
     "pvesim.ceph.cluster",
     "pvesim.cluster.creation",
+    "pvesim.faults.incidents",
+    "pvesim.faults.tasks",
+    "pvesim.faults.timeline",
     "pvesim.guests.pending",
     "pvesim.guests.power",
     "pvesim.lxc.power",

@@ -1,7 +1,7 @@
 """The simulator: one world, its clock, and the way a request takes through it, in PVE's own order.
 
-read the request → who asks (401) → which method (501) → privileges (403) → is the node there (500, 595)
-→ parameters (400) → quorum → the handler, inside one transaction → the answer
+read the request → who asks (401) → faults (`pvesim.faults`) → which method (501) → privileges (403)
+→ is the node there (500, 595) → parameters (400) → quorum → the handler, inside one transaction → the answer
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from pvesim.core.clock import Clock, Mode
 from pvesim.core.errors import ApiError, Failure, Forbidden, NodeUnreachable, NoSuchMethod, NotModelled, Unauthorized
 from pvesim.core.tasks import Timer
 from pvesim.core.world import World
+from pvesim.faults.manager import Faults
+from pvesim.faults.requests import NOT_SENT, UNHARMED, Mishap, meet
 from pvesim.indexes import TOP, index_of
 from pvesim.multipart import without_content
 from pvesim.nodes.power import timer_of
@@ -112,6 +114,7 @@ class Simulator:
         self.clock = Clock(world, clock, time_scale)
         self.contract = Contract.load()
         self.requests: deque[RequestRecord] = deque(maxlen=KEPT_REQUESTS)
+        self.faults = Faults(self)
         self._lock = threading.RLock()
         self._checkpoints: dict[str, World] = {}
         self._initial = world.fork()
@@ -121,20 +124,25 @@ class Simulator:
     def handle(self, request: WireRequest) -> WireResponse:
         """Answer a request as it came over the wire, with status, reason, headers and body as PVE sends them."""
         user: str | None = None
-        format = "json"
+        format, mishap = "json", UNHARMED
         try:
             format, path = read_path(request)
             with self._lock:
                 self.clock.tick()
-                identity = self._authenticate(request, path)
-                user = identity.name if identity else None
+                try:
+                    identity = self._authenticate(request, path)
+                    user = identity.name if identity else None
+                finally:  # a network that fails does so for those too who are refused
+                    mishap = meet(self.world, request.method, path, user)
                 check_format(format, path)
                 given = read_parameters(request, path)
-                response = self._answer(format, request.method, path, given, identity)
+                response = self._answer(format, request.method, path, given, identity, mishap)
         except Refused as refused:
             response = refused.response
         except ApiError as error:
             response = failure(format, error)
+        if mishap is not UNHARMED:
+            response = mishap.apply(response)
         self.requests.append(
             RequestRecord(self.world.now, request.method, request.path, user, response.status, response.reason)
         )
@@ -143,12 +151,16 @@ class Simulator:
     def request(self, verb: str, path: str, params: Mapping[str, Any] | None = None, *, user: str = ROOT) -> Any:
         """The `data` of a request made in the name of `user` (`root@pam` or `root@pam!token`), with no login.
 
-        Raises the `ApiError` that a client would see.
+        Raises the `ApiError` that a client would see, `BrokenConnection` where a fault takes the answer from it.
         """
         userid, _, tokenid = user.partition("!")
         with self._lock:
             self.clock.tick()
-            return plain(self._dispatch(verb, path, dict(params or {}), Identity(userid, tokenid or None)).data)
+            mishap = meet(self.world, verb, path, user)
+            mishap.check()
+            answer = self._dispatch(verb, path, dict(params or {}), Identity(userid, tokenid or None))
+            mishap.check_answer()
+            return plain(answer.data)
 
     def _authenticate(self, request: WireRequest, path: str) -> Identity | None:
         try:
@@ -166,8 +178,18 @@ class Simulator:
         return found is not None and found[0].world
 
     def _answer(
-        self, format: str, verb: str, path: str, given: dict[str, Any], identity: Identity | None
+        self,
+        format: str,
+        verb: str,
+        path: str,
+        given: dict[str, Any],
+        identity: Identity | None,
+        mishap: Mishap,
     ) -> WireResponse:
+        if mishap.dropped:
+            return NOT_SENT
+        if mishap.error is not None:
+            return failure(format, mishap.error)
         try:
             answer = self._dispatch(verb, path, given, identity or Identity(""))
         except ApiError as error:

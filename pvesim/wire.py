@@ -43,13 +43,19 @@ class WireRequest:
 
 @dataclass(frozen=True, slots=True)
 class WireResponse:
-    """An answer to send. `delay` is how many virtual seconds a genuine node takes before it sends it."""
+    """An answer to send. `delay` is how many virtual seconds a genuine node takes before it sends it.
+
+    `latency` are seconds that a fault adds. `connection` is what a fault makes of the connection: `drop` and `lose`
+    close it before the first byte of the answer, `cut` in the middle of it.
+    """
 
     status: int
     reason: str = "OK"
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     delay: float = 0.0
+    latency: float = 0.0
+    connection: str = ""
 
 
 class Refused(Exception):
@@ -193,8 +199,8 @@ def failure(format: str, error: ApiError) -> WireResponse:
     reason = first_line(error.message)
     if isinstance(error, Unauthorized) and not error.body:
         return WireResponse(401, reason, delay=error.delay)
-    if error.status == 595:
-        return WireResponse(595, reason)
+    if error.status >= 595:  # what the daemon has no answer of the node for
+        return WireResponse(error.status, reason)
     newline = "" if isinstance(error, NoSuchMethod) or error.status == 424 else "\n"
     body: dict[str, Any] = {"data": None, "message": error.message + newline}
     if error.errors:

@@ -34,3 +34,14 @@ class Cluster:
     @property
     def key(self) -> str:
         return "cluster"
+
+
+@dataclass(frozen=True, slots=True)
+class QuorumLoss:
+    """Present while the nodes that are online do not hear each other. There is one record at most."""
+
+    since: float = 0.0
+
+    @property
+    def key(self) -> str:
+        return "quorum"

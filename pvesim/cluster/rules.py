@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from pvesim.calendar import parse_calendar_event
-from pvesim.cluster.records import Cluster
+from pvesim.cluster.records import Cluster, QuorumLoss
 from pvesim.core.errors import ApiError, Failure, ParameterErrors
 from pvesim.core.log import LogEntry
 from pvesim.core.sections import digest_of
@@ -26,11 +26,13 @@ def the_cluster(world: World) -> Cluster:
 
 
 def is_quorate(world: World) -> bool:
-    """Whether more than half of the nodes answer; a lone node always has quorum."""
-    return world.cached("quorate", (Node,), lambda: _is_quorate(world))
+    """Whether more than half of the nodes answer and hear each other; a lone node has quorum by itself."""
+    return world.cached("quorate", (Node, QuorumLoss), lambda: _is_quorate(world))
 
 
 def _is_quorate(world: World) -> bool:
+    if world.get(QuorumLoss, "quorum") is not None:
+        return False
     nodes = world.rows(Node).values()
     return 2 * sum(node.online for node in nodes) > len(nodes)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Literal, get_args
 
 from pvesim.core.errors import ClockError
-from pvesim.core.tasks import look_around, next_due, run_until
+from pvesim.core.tasks import Task, look_around, next_due, run_until
 from pvesim.core.world import World
 
 Mode = Literal["auto", "scaled", "manual"]
@@ -76,13 +76,19 @@ class Clock:
                 run_until(self.world, due)
 
     def run_until_done(self, upid: str) -> None:
-        """Move time to the end of a task, whatever the mode. Raises `ClockError` if it does not end within a year."""
+        """Move time to the end of a task, whatever the mode.
+
+        Raises `ClockError` if it does not end within a year, or hangs.
+        """
         limit = self.world.now + _FAR
         while (due := next_due(self.world, upid)) is not None:
             if due > limit:
                 raise ClockError(f"task {upid} does not end within a year")
             run_until(self.world, due)
         self._rebase()
+        task = self.world.get(Task, upid)
+        if task is not None and task.running:
+            raise ClockError(f"task {upid} hangs: abort it, or take away the fault that holds it")
 
     def advance(self, seconds: float) -> None:
         """Move time forward, running all that falls due. Raises `ClockError` if `seconds` is negative or not finite."""

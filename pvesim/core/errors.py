@@ -9,6 +9,8 @@
         NoSuchMethod          501  no such path, or not with this verb
         NotModelled           501  a method of PVE that this simulator does not model (our own words)
         NodeUnreachable       595  the node is known and does not answer
+      BrokenConnection        a fault keeps the answer from a client that has no connection of its own
+      FaultError              a fault or an incident that cannot be: says why
       ScenarioError           a scenario file that cannot be loaded; says where
       ClockError              a clock asked for what its mode does not do
 
@@ -81,6 +83,14 @@ class NodeUnreachable(ApiError):
     """595. The node belongs to the cluster and does not answer."""
 
     status = 595
+
+
+class BrokenConnection(SimError):
+    """A fault dropped, cut or garbled the answer of a request made without a connection; says if it was carried out."""
+
+
+class FaultError(SimError):
+    """A fault, an incident or an entry of a timeline that cannot be: an unknown node, no effect, a name in use."""
 
 
 class ScenarioError(SimError):

@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from pvesim.core.errors import ApiError
+from pvesim.core.errors import ApiError, Failure
 from pvesim.core.log import log_event
 from pvesim.core.world import World
 
 NO_CONTENT = "no content"
 MISSING_LOG = "unable to open file - No such file or directory"
 INTERRUPTED = "received interrupt"
+NEVER = 1e12  # a moment or a number of seconds that does not come: a task that hangs waits for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One worker, running or finished. Times are virtual seconds since the epoch; `user` is without the token."""
+    """One worker, running or finished. Times are virtual seconds since the epoch; `user` is without the token.
+
+    `done` counts the steps that were run; `held` says that what interferes with the next one has had its turn.
+    """
 
     upid: str
     order: int
@@ -57,6 +61,8 @@ class Task:
     exitstatus: str | None = None
     warnings: int = 0
     cleanup: Step | None = None
+    done: int = 0
+    held: bool = False
 
     @property
     def key(self) -> str:
@@ -106,6 +112,33 @@ def effect(name: str) -> Callable[[Effect], Effect]:
         return function
 
     return register
+
+
+@dataclass(frozen=True, slots=True)
+class Interference:
+    """What something outside does to a task: lines that count as warnings, a text to fail with, seconds to wait."""
+
+    warnings: tuple[str, ...] = ()
+    fail: str = ""
+    hold: float = 0.0
+
+
+Interferer = Callable[[World, Task, bool], Interference | None]
+Pace = Callable[[World, Task], float]
+_INTERFERERS: dict[str, Interferer] = {}
+_PACES: dict[str, Pace] = {}
+
+
+def interferes(function: Interferer) -> Interferer:
+    """Register a function that is asked before each step of a task (`True`: before it ends) whether it interferes."""
+    _INTERFERERS[f"{function.__module__}.{function.__qualname__}"] = function
+    return function
+
+
+def sets_pace(function: Pace) -> Pace:
+    """Register a function that says how many times longer than usual the steps of a task take."""
+    _PACES[f"{function.__module__}.{function.__qualname__}"] = function
+    return function
 
 
 Watcher = Callable[[World], None]
@@ -180,11 +213,8 @@ def set_timer(world: World, name: str, due: float, effect: str, *arguments: Any)
 
 def next_due(world: World, upid: str | None = None) -> float | None:
     """When the next thing is due, or the next step of one task; None when nothing is."""
-    if upid is not None:
-        timer = world.get(Timer, upid)
-        return timer.due if timer else None
-    timer = _next_timer(world)
-    return timer.due if timer else None
+    timer = _next_timer(world) if upid is None else world.get(Timer, upid)
+    return timer.due if timer and timer.due < NEVER else None
 
 
 def run_until(world: World, time: float) -> None:
@@ -214,16 +244,48 @@ def _next_timer(world: World) -> Timer | None:
 
 def _schedule(world: World, task: Task) -> None:
     after = task.steps[0].after if task.steps else 0.0
+    for pace in _PACES.values():
+        after *= pace(world, task)
     world.put(Timer(task.upid, world.now + after, world.count("timer")))
 
 
+def _interfered(world: World, task: Task) -> bool:
+    """Let what is outside interfere, once for each step; whether the task has failed or waits because of it."""
+    if task.held:
+        return False
+    for interferer in _INTERFERERS.values():
+        met = interferer(world, task, not task.steps)
+        if met is None:
+            continue
+        task = replace(task, log=task.log + met.warnings, warnings=task.warnings + len(met.warnings), held=True)
+        world.put(task)
+        if met.hold:
+            due = min(world.now + met.hold, NEVER)
+            world.put(Timer(task.upid, due, world.count("timer")))
+            if met.fail:  # after the wait
+                world.put(replace(task, steps=(Step(effect="tasks.fail", arguments=(met.fail,)),)))
+            return True
+        if met.fail:
+            _finish(world, task, met.fail)
+            return True
+    return False
+
+
+@effect("tasks.fail")
+def _fail(world: World, task: Task | None, text: str) -> None:
+    raise Failure(text)
+
+
 def _run_step(world: World, task: Task) -> None:
+    if _interfered(world, task):
+        return
+    task = world.get(Task, task.upid) or task
     if not task.steps:
         _finish(world, task, "OK")
         return
     step, rest = task.steps[0], task.steps[1:]
     warnings = task.warnings + (len(step.log) if step.warning else 0)
-    task = replace(task, log=task.log + step.log, steps=rest, warnings=warnings)
+    task = replace(task, log=task.log + step.log, steps=rest, warnings=warnings, done=task.done + 1, held=False)
     world.put(task)
     if step.effect:
         try:
@@ -236,8 +298,8 @@ def _run_step(world: World, task: Task) -> None:
         world.put(task)
     if task.steps:
         _schedule(world, task)
-    else:
-        _finish(world, task, "OK")
+    elif not _interfered(world, task):
+        _finish(world, world.get(Task, task.upid) or task, "OK")
 
 
 def _clean_up(world: World, task: Task, cleanup: Step) -> None:

@@ -17,6 +17,7 @@ from pvesim.scenario.guests import build_guests
 from pvesim.scenario.history import build_history
 from pvesim.scenario.nodes import build_nodes
 from pvesim.scenario.storages import build_backups, build_definitions, build_spaces, build_volumes
+from pvesim.scenario.trouble_build import build_faults
 
 
 def build_world(source: Any = None, *, seed: int | None = None, now: float | None = None) -> World:
@@ -46,5 +47,6 @@ def build_world(source: Any = None, *, seed: int | None = None, now: float | Non
     for node in world.rows(Node):
         world.put(Counter(f"pid/{node}", context.pids.get(node, 1000)))
     build_history(context)
+    build_faults(context)
     context.places.check()
     return world

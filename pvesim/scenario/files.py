@@ -106,6 +106,16 @@ def _validate(data: Any, places: Places) -> Scenario:
     return scenario
 
 
+def words_of(error: ValidationError) -> list[str]:
+    """What is wrong with a value that is no part of a file, one line for each field."""
+    lines = []
+    for problem in error.errors(include_url=False):
+        place = ".".join(str(part) for part in problem["loc"])
+        text = "there is no such field" if problem["type"] == "extra_forbidden" else _text(problem, problem["loc"])
+        lines.append(f"{place}: {text}" if place else text)
+    return lines
+
+
 def _text(problem: ErrorDetails, location: tuple[int | str, ...]) -> str:
     """What is wrong with a field, in words for who writes scenario files."""
     if problem["type"] == "missing":

@@ -11,7 +11,7 @@ from pvesim.firewall.rules import stored_rule
 from pvesim.guests.records import Guest
 from pvesim.nodes.records import Node
 from pvesim.scenario.context import Context, known_names
-from pvesim.scenario.model import AliasModel, FirewallScopeModel, IpSetModel
+from pvesim.scenario.firewall_model import AliasModel, FirewallScopeModel, IpSetModel
 from pvesim.scenario.reading import Location
 
 _CLUSTER = "/cluster/firewall"

@@ -11,8 +11,10 @@ from typing import Literal
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from pvesim.scenario.firewall_model import FirewallModel
 from pvesim.scenario.reading import Places
 from pvesim.scenario.steps import ContractStepModel
+from pvesim.scenario.trouble import FaultModel, FaultName, TimelineModel
 from pvesim.scenario.values import (
     DiskName,
     Duration,
@@ -313,54 +315,7 @@ class AclModel(Model):
         return ("group", self.group) if self.group is not None else ("token", self.token or "")
 
 
-# -- firewall, high availability, history ------------------------------------------------------------------------------
-
-
-class AliasModel(Model):
-    """A name for an address or network."""
-
-    cidr: str
-    comment: str = ""
-
-
-class IpSetEntryModel(Model):
-    """One entry of an IP set."""
-
-    cidr: str
-    comment: str = ""
-    nomatch: bool = False
-
-
-class IpSetModel(Model):
-    """A set of addresses and networks."""
-
-    comment: str = ""
-    entries: list[IpSetEntryModel] = []
-
-
-class FirewallScopeModel(Model):
-    """The firewall of one place; rules are in order, the first is position 0."""
-
-    options: Options = {}
-    rules: list[Options] = []
-    aliases: dict[str, AliasModel] = {}
-    ipsets: dict[str, IpSetModel] = {}
-
-
-class SecurityGroupModel(Model):
-    """Rules with a name, for others to include."""
-
-    comment: str = ""
-    rules: list[Options] = []
-
-
-class FirewallModel(Model):
-    """The firewall at all levels."""
-
-    cluster: FirewallScopeModel = FirewallScopeModel()
-    groups: dict[str, SecurityGroupModel] = {}
-    nodes: dict[str, FirewallScopeModel] = {}
-    guests: dict[VmidKey, FirewallScopeModel] = {}
+# -- high availability, history ------------------------------------------------------------------------------
 
 
 class HaModel(Model):
@@ -421,6 +376,8 @@ class Scenario(Model):
     ha: HaModel = HaModel()
     tasks: list[TaskModel] = []
     fleet: FleetModel = FleetModel()
+    faults: dict[FaultName, FaultModel] = {}
+    timeline: list[TimelineModel] = []
     contract: list[ContractStepModel] = []
 
     _places: Places = PrivateAttr(default_factory=Places)

@@ -16,7 +16,7 @@ from email.utils import formatdate
 from functools import lru_cache
 from typing import Any, Protocol
 
-from pvesim.serve.protocol import REASON
+from pvesim.serve.protocol import CLOSE, REASON
 from pvesim.wire import FORM_LIMIT, WireRequest, WireResponse
 
 Scope = MutableMapping[str, Any]
@@ -111,8 +111,12 @@ class Face:
             response = _text(413, "upload too large", f"pvesim takes uploads of at most {UPLOAD_LIMIT} bytes\n")
         else:
             response = await self._ask(_wire_request(scope, headers, body))
-            await self._wait(response.delay)
-        await _send(send, scope, replace(response, headers=(*response.headers, *_daemon_headers(int(time.time())))))
+            await self._wait(response)
+        response = replace(response, headers=(*response.headers, *_daemon_headers(int(time.time()))))
+        if response.connection:
+            await _break(receive, send, scope, response)
+        else:
+            await _send(send, scope, response)
         if self._log_requests:
             self._write_log(scope, response, time.monotonic() - started)
 
@@ -126,11 +130,18 @@ class Face:
             _log.debug("the defect's traceback", exc_info=error)
             return _text(500, "pvesim internal error", f"pvesim internal error: {type(error).__name__}\n")
 
-    async def _wait(self, delay: float) -> None:
-        """A node that takes its time (after a failed login, say) does so in virtual seconds."""
+    async def _wait(self, response: WireResponse) -> None:
+        """A node that takes its time (after a failed login, say) does so in virtual seconds.
+
+        Where virtual time stands still, what a fault adds is waited for in real ones.
+        """
+        if response.delay <= 0 and response.latency <= 0:
+            return
         clock = self._engine.clock
-        if delay > 0 and clock.mode == "scaled":
-            await asyncio.sleep(delay * clock.scale)
+        if clock.mode == "scaled":
+            await asyncio.sleep((response.delay + response.latency) * clock.scale)
+        else:
+            await asyncio.sleep(response.latency)
 
     @staticmethod
     def _write_log(scope: Scope, response: WireResponse, seconds: float) -> None:
@@ -197,7 +208,16 @@ async def _read_body(receive: Receive, *, is_upload: bool) -> bytes:
     raise ClientLeft
 
 
-async def _send(send: Send, scope: Scope, response: WireResponse) -> None:
+async def _break(receive: Receive, send: Send, scope: Scope, response: WireResponse) -> None:
+    """Close the connection with half the answer sent, or none of it."""
+    if response.connection == "cut":
+        await _send(send, scope, response, complete=False)
+    scope["extensions"][CLOSE]()
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _send(send: Send, scope: Scope, response: WireResponse, *, complete: bool = True) -> None:
     headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
     if not any(name == b"content-length" for name, _ in headers):
         headers.append((b"content-length", b"%d" % len(response.body)))
@@ -205,7 +225,8 @@ async def _send(send: Send, scope: Scope, response: WireResponse) -> None:
     if name_reason is not None:
         name_reason(response.reason)
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body})
+    body = response.body if complete else response.body[: len(response.body) // 2]
+    await send({"type": "http.response.body", "body": body, "more_body": not complete})
 
 
 def _text(status: int, reason: str, text: str) -> WireResponse:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import time
+from http.client import RemoteDisconnected
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -13,12 +14,13 @@ from proxmoxer import AuthenticationError, ProxmoxAPI
 from proxmoxer.backends.https import ProxmoxHTTPAuth
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
+from urllib3.exceptions import IncompleteRead, ProtocolError
 from urllib3.response import HTTPResponse
 
 from pvesim.access.login import make_csrf_token, make_ticket
 from pvesim.access.records import Token
 from pvesim.access.rules import ROOT
-from pvesim.wire import FORM_TYPE, WireRequest
+from pvesim.wire import FORM_TYPE, WireRequest, WireResponse
 
 if TYPE_CHECKING:
     from pvesim.engine import Simulator
@@ -33,7 +35,7 @@ class WorldAdapter(BaseAdapter):
         super().__init__()
         self._simulator = simulator
 
-    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+    def send(self, request: requests.PreparedRequest, *_: Any, timeout: Any = None, **__: Any) -> requests.Response:
         parts = urlsplit(request.url or "")
         answer = self._simulator.handle(
             WireRequest(
@@ -44,6 +46,7 @@ class WorldAdapter(BaseAdapter):
                 _body(request.body),
             )
         )
+        _check_delivery(request, answer, timeout)
         response = requests.Response()
         response.status_code, response.reason = answer.status, answer.reason
         response.headers = CaseInsensitiveDict(answer.headers)
@@ -56,6 +59,24 @@ class WorldAdapter(BaseAdapter):
 
     def close(self) -> None:
         """Nothing is held open."""
+
+
+def _check_delivery(request: requests.PreparedRequest, answer: WireResponse, timeout: Any) -> None:
+    """Raise what `requests` raises when a fault keeps the answer from the client, or delays it beyond its patience."""
+    patience = timeout[1] if isinstance(timeout, tuple) else timeout
+    if patience is not None and answer.latency >= patience:
+        raise requests.exceptions.ReadTimeout(
+            f"HTTPSConnectionPool(host='{HOST}', port=8006): Read timed out. (read timeout={patience})", request=request
+        )
+    if answer.connection in ("drop", "lose"):
+        gone = RemoteDisconnected("Remote end closed connection without response")
+        raise requests.exceptions.ConnectionError(ProtocolError("Connection aborted.", gone), request=request)
+    if answer.connection == "cut":
+        got = len(answer.body) // 2
+        broken = IncompleteRead(got, len(answer.body) - got)
+        raise requests.exceptions.ChunkedEncodingError(
+            ProtocolError(f"Connection broken: {broken!r}", broken), request=request
+        )
 
 
 def _text(value: str | bytes) -> str:

@@ -13,6 +13,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 # The ASGI extension by which the application names the reason phrase: `scope["extensions"][REASON](text)`.
 REASON = "pvesim.reason"
+# The one by which it closes the connection, after what was written: `scope["extensions"][CLOSE]()`.
+CLOSE = "pvesim.close"
 
 PATH_LIMIT = 8 * 1024  # bytes of the path; no path of the API comes near
 TARGET_LIMIT = 64 * 1024  # bytes of path and query: PVE reads no longer line
@@ -69,7 +71,8 @@ class WireProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         line = StatusLine(cycle.transport)
         cycle.transport = line  # type: ignore[assignment]
-        cycle.scope["extensions"] = cast("dict[str, dict[object, object]]", {REASON: line.set_reason})
+        ours = {REASON: line.set_reason, CLOSE: line.close}
+        cycle.scope["extensions"] = cast("dict[str, dict[object, object]]", ours)
         super()._start_asgi_task(cycle, app)
 
 
