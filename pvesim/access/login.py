@@ -12,10 +12,11 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from pvesim.access.records import AclEntry, Realm, Token, User
 from pvesim.access.rules import Identity, effective, has_privileges
+from pvesim.access.second_factors import answered, challenge
 from pvesim.cluster.rules import the_cluster
 from pvesim.core.errors import Unauthorized
 from pvesim.core.world import World
@@ -50,7 +51,8 @@ def _refused() -> Unauthorized:
     return Unauthorized("Authentication failed!", delay=REFUSAL_DELAY)
 
 
-def _sign(world: World, purpose: str, text: str) -> str:
+def sign(world: World, purpose: str, text: str) -> str:
+    """A signature that only this world makes."""
     key = hashlib.blake2b(f"{world.seed}:{purpose}".encode(), digest_size=32).digest()
     return base64.b64encode(hmac.new(key, text.encode(), hashlib.sha256).digest()).decode().rstrip("=")
 
@@ -58,13 +60,13 @@ def _sign(world: World, purpose: str, text: str) -> str:
 def make_ticket(world: World, userid: str) -> str:
     """A ticket for a user, signed, with the virtual time in it."""
     text = f"PVE:{userid}:{int(world.now):08X}"
-    return f"{text}::{_sign(world, 'ticket', text)}"
+    return f"{text}::{sign(world, 'ticket', text)}"
 
 
 def make_csrf_token(world: World, userid: str) -> str:
     """The token that a write needs beside its ticket."""
     stamp = f"{int(world.now):08X}"
-    return f"{stamp}:{_sign(world, 'csrf', f'{stamp}:{userid}')}"
+    return f"{stamp}:{sign(world, 'csrf', f'{stamp}:{userid}')}"
 
 
 def _fresh(world: World, stamp: str) -> bool:
@@ -83,7 +85,7 @@ def verify_ticket(world: World, ticket: str) -> str:
         separator
         and len(parts) == 3
         and parts[0] == "PVE"
-        and hmac.compare_digest(signature, _sign(world, "ticket", text))
+        and hmac.compare_digest(signature, sign(world, "ticket", text))
         and _fresh(world, parts[2])
     )
     if not good or not is_enabled(world, parts[1]):
@@ -94,7 +96,7 @@ def verify_ticket(world: World, ticket: str) -> str:
 def verify_csrf_token(world: World, userid: str, token: str | None) -> None:
     """Raise `Unauthorized` unless the token is the user's and fresh."""
     stamp, _, signature = (token or "").partition(":")
-    if not _fresh(world, stamp) or not hmac.compare_digest(signature, _sign(world, "csrf", f"{stamp}:{userid}")):
+    if not _fresh(world, stamp) or not hmac.compare_digest(signature, sign(world, "csrf", f"{stamp}:{userid}")):
         raise Unauthorized("Permission denied - invalid csrf token", delay=REFUSAL_DELAY)
 
 
@@ -169,26 +171,61 @@ def log_in(
     password: str,
     realm: str | None = None,
     needed: tuple[str, Sequence[str]] | None = None,
+    *,
+    code: str | None = None,
+    asked: str | None = None,
 ) -> dict[str, Any]:
     """The answer of `POST /access/ticket`. A still good ticket serves as the password. Raises `Unauthorized`.
 
-    With `needed`, a path and privileges on it, no ticket is made: the answer says that the user holds them.
+    With `needed`, a path and privileges on it, no ticket is made: the answer says that the user holds them. A user with
+    second factors gets a ticket that is good for one thing: to be sent back as `asked`, with the answer to it as the
+    password; a one-time `code` given at once does too.
     """
     userid = f"{username}@{realm}" if realm else username
     name, _, realm = userid.rpartition("@")
     if not name or world.get(Realm, realm) is None or not is_enabled(world, userid):
         raise authentication_failure()
-    if not _renewed(world, userid, password) and not password_matches(world, userid, password):
-        raise authentication_failure()
     identity = Identity(userid)
-    answer: dict[str, Any] = {"username": userid, "cap": capabilities(world, identity)}
+    open_question = _prove(world, userid, password, code, asked)
+    answer: dict[str, Any] = {"username": userid}
+    if open_question is None or needed is not None:
+        answer["cap"] = capabilities(world, identity)
+    else:
+        answer["NeedTFA"] = 1
     if needed is None:
-        answer["ticket"] = make_ticket(world, userid)
+        answer["ticket"] = open_question or make_ticket(world, userid)
         answer["CSRFPreventionToken"] = make_csrf_token(world, userid)
     elif not has_privileges(world, identity, *needed):
         raise authentication_failure()
     name = the_cluster(world).name
     return {**answer, "clustername": name} if name and has_privileges(world, identity, "/", ("Sys.Audit",)) else answer
+
+
+def _prove(world: World, userid: str, password: str, code: str | None, asked: str | None) -> str | None:
+    """Check who logs in; the ticket of a challenge where a second factor is still due. Raises `Unauthorized`."""
+    if asked is not None:
+        if not _is_challenge(world, userid, asked) or not answered(world, userid, password):
+            raise authentication_failure()
+        return None
+    if _renewed(world, userid, password):
+        return None
+    if not password_matches(world, userid, password):
+        raise authentication_failure()
+    question = challenge(world, userid)
+    if question is None:
+        return None
+    if code is not None:
+        if not answered(world, userid, f"totp:{code}"):
+            raise authentication_failure()
+        return None
+    text = f"PVE:!tfa!{quote(question, safe='')}:{int(world.now):08X}"
+    return f"{text}::{sign(world, 'challenge', f'{text}:{userid}')}"
+
+
+def _is_challenge(world: World, userid: str, ticket: str) -> bool:
+    text, _, signature = ticket.rpartition("::")
+    good = hmac.compare_digest(signature.encode(), sign(world, "challenge", f"{text}:{userid}").encode())
+    return good and _fresh(world, text.rpartition(":")[2])
 
 
 def _renewed(world: World, userid: str, password: str) -> bool:

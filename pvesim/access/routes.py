@@ -24,7 +24,10 @@ def ticket_page(call: Call) -> None:
 def create_ticket(call: Call) -> dict[str, Any]:
     params = call.params
     needed = (params["path"], split_list(params["privs"])) if params.get("path") and params.get("privs") else None
-    answer = log_in(call.world, params["username"], params["password"], params.get("realm"), needed)
+    answer = log_in(call.world, params["username"], params["password"], params.get("realm"), needed,
+                    code=params.get("otp"), asked=params.get("tfa-challenge"))  # fmt: skip
+    if answer.get("NeedTFA"):
+        return answer
     log_event(call.world, call.local_node, ROOT, "pvedaemon", f"successful auth for user '{answer['username']}'")
     return answer
 
@@ -95,33 +98,6 @@ def update_token(call: Call) -> dict[str, Any]:
 @route("DELETE", _TOKEN)
 def delete_token(call: Call) -> None:
     tokens.delete_token(call.world, call.params["userid"], call.params["tokenid"])
-
-
-# -- second factors ------------------------------------------------------------------------------------------------
-
-
-@route("GET", "/access/tfa")
-def list_all_second_factors(call: Call) -> list[dict[str, Any]]:
-    return []
-
-
-@route("GET", "/access/tfa/{userid}")
-def list_second_factors(call: Call) -> list[dict[str, Any]]:
-    users.existing_user(call.world, call.params["userid"])
-    return []
-
-
-@route("GET", "/access/users/{userid}/tfa")
-def second_factor_types(call: Call) -> dict[str, Any]:
-    users.existing_user(call.world, call.params["userid"])
-    return {"types": []} if call.params.get("multiple") else {}
-
-
-@route("PUT", "/access/users/{userid}/unlock-tfa")
-def unlock_second_factors(call: Call) -> int:
-    """Answers 0: nothing was locked, as nobody has a second factor."""
-    users.existing_user(call.world, call.params["userid"])
-    return 0
 
 
 # -- groups --------------------------------------------------------------------------------------------------------

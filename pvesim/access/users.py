@@ -14,6 +14,7 @@ from pvesim.access.groups import join_groups, leave_groups
 from pvesim.access.login import password_matches, set_password
 from pvesim.access.records import Group, Realm, Token, User
 from pvesim.access.rules import ROOT, Identity, groups_of, has_privileges
+from pvesim.access.second_factors import forget
 from pvesim.access.tokens import shown_token, tokens_of
 from pvesim.access.userfile import changing, is_written
 from pvesim.contract import split_list
@@ -115,6 +116,7 @@ def delete_user(world: World, userid: str) -> None:
             forget_subject(world, "token", token.key)
         leave_groups(world, userid)
         forget_subject(world, "user", userid)
+        forget(world, userid)
         world.remove(User, userid)
         if user is not None and userid == ROOT:
             world.put(User(ROOT, password=user.password))
