@@ -26,6 +26,7 @@ _LISTED: dict[str, str] = {
     ),
     "/nodes/{node}/capabilities": "qemu",
     "/cluster/config": "nodes totem join qdevice apiversion",
+    "/cluster/sdn": "vnets zones controllers ipams dns fabrics",
     "/nodes/{node}/qemu/{vmid}": (
         "config cloudinit pending status unlink vncproxy termproxy migrate resize move rrd rrddata monitor agent "
         "snapshot spiceproxy sendkey firewall mtunnel remote_migrate"

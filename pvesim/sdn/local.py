@@ -13,6 +13,7 @@ from pvesim.core.errors import Failure
 from pvesim.core.world import World
 from pvesim.guests.disks import read_options
 from pvesim.guests.records import Guest
+from pvesim.nodes.network import active_interfaces
 from pvesim.nodes.records import Node
 from pvesim.sdn.records import Address, SdnState
 from pvesim.sdn.running import Row, state_of
@@ -84,8 +85,6 @@ def interfaces(world: World, node: str) -> Iterator[Row]:
 def zone_bridges(world: World, node: str, zone: str) -> list[Row]:
     """`GET /nodes/{node}/sdn/zones/{zone}/bridges`: the bridges with the interfaces of guests that run."""
     if zone == LOCAL_ZONE:
-        from pvesim.nodes.network import active_interfaces
-
         names = {
             row.iface: bool(row.options.get("bridge_vlan_aware"))
             for row in active_interfaces(world, node)

@@ -189,3 +189,28 @@ def test_the_difference_that_an_apply_would_make(simulator: Simulator) -> None:
     assert "+\talias first net\n" in shown
     apply(simulator)
     assert simulator.request("GET", "/cluster/sdn/dry-run", {"node": "pve1"})["interfaces-diff"] == ""
+
+
+def test_the_nodes_own_bridges_are_a_zone_of_their_own() -> None:
+    simulator = Simulator("single-node")
+    rows = simulator.request("GET", "/nodes/pve1/sdn/zones/localnetwork/bridges")
+    assert [(row["name"], row["vlan_filtering"]) for row in rows] == [("vmbr0", "0")]
+    assert simulator.request("GET", "/nodes/pve1/sdn/zones") == []
+
+
+def test_what_an_evpn_zone_routes(simulator: Simulator) -> None:
+    simulator.request("POST", "/cluster/sdn/controllers", {"controller": "ev1", "type": "evpn", "asn": 65000})
+    simulator.request("POST", ZONES, {"type": "evpn", "zone": "ez", "controller": "ev1", "vrf-vxlan": 9, "ipam": "pve"})
+    simulator.request("POST", VNETS, {"vnet": "e1", "zone": "ez", "tag": 500})
+    subnet = {"type": "subnet", "subnet": "10.7.0.0/24", "gateway": "10.7.0.1"}
+    simulator.request("POST", f"{VNETS}/e1/subnets", subnet)
+    address = {"zone": "ez", "ip": "10.7.0.5", "mac": "BC:24:11:00:00:64", "vmid": 100}
+    simulator.request("PUT", f"{VNETS}/e1/ips", address)
+    apply(simulator)
+    routes = simulator.request("GET", "/nodes/pve2/sdn/zones/ez/ip-vrf")
+    assert routes == [{"ip": "10.7.0.0/24", "metric": 0, "nexthops": ["e1"], "protocol": "kernel"}]
+    seen = simulator.request("GET", "/nodes/pve2/sdn/vnets/e1/mac-vrf")
+    assert seen == [{"ip": "10.7.0.5", "mac": "BC:24:11:00:00:64", "nexthop": "10.0.0.1"}]
+    assert simulator.request("GET", "/nodes/pve1/sdn/vnets/e1/mac-vrf") == []
+    with pytest.raises(ApiError, match="sdn 'none' does not exist"):
+        simulator.request("GET", "/nodes/pve1/sdn/zones/none/ip-vrf")
