@@ -21,8 +21,6 @@ def status(world: World, ceph: Ceph) -> Row:
     """`GET /cluster/ceph/status`: what `ceph status` says."""
     quorum = [number for number, node in enumerate(ceph.monitors) if node.online]
     up, active = [osd for osd in ceph.osds if osd.node.online], [osd for osd in ceph.osds if osd.is_in]
-    groups = sum(pool.pg_num for pool in ceph.pools)
-    data = sum(pool.used for pool in ceph.pools)
     return {
         "fsid": ceph.fsid,
         "health": _health(ceph),
@@ -43,21 +41,26 @@ def status(world: World, ceph: Ceph) -> Row:
             "num_remapped_pgs": 0,
             "num_up_osds": len(up),
         },
-        "pgmap": {
-            "bytes_avail": ceph.raw_total - ceph.raw_used,
-            "bytes_total": ceph.raw_total,
-            "bytes_used": ceph.raw_used,
-            "data_bytes": data,
-            "num_objects": -(-data // _OBJECT),
-            "num_pgs": groups,
-            "num_pools": len(ceph.pools),
-            "pgs_by_state": [
-                {"count": groups, "state_name": "active+clean" if _complete(ceph) else "active+undersized"}
-            ],
-        },
+        "pgmap": _placement(ceph),
         "fsmap": {"by_rank": [], "epoch": 1, "up:standby": max(0, len(quorum) - 1)},
         "progress_events": {},
         "servicemap": {"epoch": 1, "services": {}},
+    }
+
+
+def _placement(ceph: Ceph) -> Row:
+    """How data lies: bytes with all copies, but for `data_bytes`."""
+    groups, data = sum(pool.pg_num for pool in ceph.pools), sum(pool.used for pool in ceph.pools)
+    state = "active+clean" if _complete(ceph) else "active+undersized"
+    return {
+        "bytes_avail": ceph.raw_total - ceph.raw_used,
+        "bytes_total": ceph.raw_total,
+        "bytes_used": ceph.raw_used,
+        "data_bytes": data,
+        "num_objects": -(-data // _OBJECT),
+        "num_pgs": groups,
+        "num_pools": len(ceph.pools),
+        "pgs_by_state": [{"count": groups, "state_name": state}],
     }
 
 
