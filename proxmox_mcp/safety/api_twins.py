@@ -56,6 +56,11 @@ class Twin:
 _GUEST = r"/nodes/[^/]+/(?P<kind>qemu|lxc)/[^/]+"
 _POWER = ("manage_vm", "manage_lxc_container")
 
+_CONFIGURE = (
+    "update_vm_config", "update_lxc_config", "attach_disk", "detach_disk", "set_nic", "remove_nic", "set_tags",
+    "set_notes",
+)  # fmt: skip
+
 _WRITES: tuple[tuple[str, re.Pattern[str], Twin], ...] = tuple(
     (method, re.compile(pattern), twin)
     for method, pattern, twin in (
@@ -71,7 +76,7 @@ _WRITES: tuple[tuple[str, re.Pattern[str], Twin], ...] = tuple(
         ("DELETE", _GUEST + r"/snapshot/[^/]+", Twin(("delete_snapshot",))),
         ("POST", _GUEST + r"/clone", Twin(("clone_vm", "clone_lxc"), Risk.CHANGE)),
         ("POST", _GUEST + r"/migrate", Twin(("migrate_vm", "migrate_lxc"), Risk.CHANGE, interrupts=True)),
-        ("PUT|POST", _GUEST + r"/config", Twin(("update_vm_config", "update_lxc_config"), Risk.CHANGE)),
+        ("PUT|POST", _GUEST + r"/config", Twin(_CONFIGURE, Risk.CHANGE)),
         ("PUT", _GUEST + r"/resize", Twin(("resize_disk",), Risk.CHANGE)),
         ("POST", _GUEST + r"/agent/ping", Twin((), Risk.READ)),
         ("POST", _GUEST + r"/agent/exec", Twin(("execute_vm_command",))),
@@ -79,15 +84,35 @@ _WRITES: tuple[tuple[str, re.Pattern[str], Twin], ...] = tuple(
         ("POST", _GUEST + r"/agent/set-user-password", Twin(("set_guest_password",))),
         ("POST", _GUEST + r"/(?:vncproxy|termproxy|spiceproxy)", Twin(("open_console",))),
         ("DELETE", _GUEST, Twin(("delete_vm", "delete_lxc"))),
-        ("POST", r"/nodes/[^/]+/vzdump", Twin(("create_backup",), Risk.OPERATE)),
+        ("POST", r"/nodes/[^/]+/vzdump", Twin(("create_backup", "run_backup_job"), Risk.OPERATE)),
         ("POST", r"/nodes/[^/]+/(?:qemu|lxc)", Twin(("create_vm", "create_lxc"), Risk.CHANGE)),
+        ("POST", _GUEST + r"/(?:move_disk|move_volume)", Twin(("move_disk",), Risk.CHANGE)),
+        ("DELETE", r"/nodes/[^/]+/storage/[^/]+/content/.+", Twin(("delete_volume", "delete_disk"))),
+        ("DELETE", r"/nodes/[^/]+/storage/[^/]+/prunebackups", Twin(("prune_backups",), everywhere=True)),
+        ("POST", r"/nodes/[^/]+/storage/[^/]+/download-url", Twin(("download_from_url",), Risk.CHANGE)),
+        ("POST", r"/nodes/[^/]+/aplinfo", Twin(("download_container_template",), Risk.CHANGE)),
+        ("DELETE", r"/storage/[^/]+", Twin(("delete_storage",), everywhere=True)),
+        ("POST", r"/cluster/backup", Twin(("create_backup_job",), Risk.CHANGE)),
+        ("PUT", r"/cluster/backup/[^/]+", Twin(("update_backup_job",), Risk.CHANGE)),
+        ("DELETE", r"/cluster/backup/[^/]+", Twin(("delete_backup_job",))),
         ("POST", r"/nodes/[^/]+/(?:stopall|suspendall|migrateall)", Twin(everywhere=True)),
         ("POST", r"/cluster/bulk-action/guest/[^/]+", Twin(everywhere=True)),
     )
 )
 # What makes more of a request than its path says: PVE does these beside what was asked.
 _DESTROYING = frozenset(
-    {"archive", "ostemplate", "force", "delete", "revert", "remove", "prune-backups", "maxfiles", "overrule-shutdown"}
+    {
+        "archive",
+        "ostemplate",
+        "force",
+        "delete",
+        "revert",
+        "remove",
+        "prune-backups",
+        "maxfiles",
+        "overrule-shutdown",
+        "target-vmid",
+    }
 )
 _HARMLESS_WITH = {"ostemplate": "/lxc"}
 # A GET that brings out what is inside a guest is no look at the cluster.
@@ -113,6 +138,15 @@ def _sharpened(twin: Twin, asked: ApiCall, path: str) -> Twin:
     if "create_vm" in tools and given & {"archive", "restore", "force"}:
         tools = (*tools, "restore_backup")
         telling.add("restore")
-    if not telling:
+    if "update_vm_config" in tools and "delete" in given:
+        tools = (*tools, "delete_disk")
+    stops = "create_backup" in tools and asked.params.get("mode") in ("stop", "suspend")
+    if not telling and not stops:
         return twin
-    return Twin(tools, Risk.DESTROY if twin.risk is not Risk.READ else twin.risk, twin.interrupts, twin.worst)
+    risk = Risk.DESTROY if telling and twin.risk is not Risk.READ else twin.risk
+    return Twin(tools, risk, twin.interrupts or stops, twin.worst, twin.everywhere)
+
+
+def known_tools() -> frozenset[str]:
+    """The named tools that do the work of some raw request."""
+    return frozenset(name for _, _, twin in _WRITES for name in twin.tools) | {"restore_backup", "delete_disk"}

@@ -28,6 +28,7 @@ _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\U000e0000-\U000e0fff]"
 )
+_ESCAPE = re.compile(r"\\[^nt\"\\/]")  # as JSON writes control characters
 _MOST_CHARACTERS = 200_000
 _LONGEST_TEXT = 2000  # of one field, where all of them are too much
 
@@ -41,7 +42,7 @@ def guarded(result: Result) -> CallToolResult:
     """A result as a client gets it: no secrets, nothing unseen, what is from outside marked, and not without bounds."""
     structured, text = result.structured(), result.text()
     document = result.model_dump_json(exclude_none=True)
-    if not (document.isascii() and "\\u00" not in document and redactor.finds_nothing(document)):
+    if not (document.isascii() and not _ESCAPE.search(document) and redactor.finds_nothing(document)):
         with redactor.hiding(secrets_in(structured)):
             text = visible(redactor.text(text))
             structured = _cleaned(redactor.value(structured))

@@ -15,6 +15,8 @@ from proxmox_mcp.tooling import Arguments, Declaration, Risk
 
 RAW_TOOL = "call_api"
 EXEC_TOOL = "execute_vm_command"
+# Without guests named, these are on those of all guests.
+_FOR_ALL = frozenset({"prune_backups", "delete_storage"})
 
 # By the end of a name, so that target_vmid, target-vmid and newid all count.
 _GUEST_KEY = re.compile(r"(?:.*[_-])?(?:vmids?|newid|vms|guests?|sid)", re.IGNORECASE)
@@ -117,8 +119,10 @@ def intent_of(declaration: Declaration, arguments: Arguments) -> Intent:
         (declaration.name,),
         risk,
         interrupts,
-        relabels=_relabels(arguments) if writes else frozenset(),
-        everywhere=writes and (risk is Risk.DESTROY or interrupts) and not touched.guests and bool(touched.nodes),
+        relabels=_relabels({**arguments, "tool": declaration.name}) if writes else frozenset(),
+        everywhere=writes
+        and not touched.guests
+        and (declaration.name in _FOR_ALL or ((risk is Risk.DESTROY or interrupts) and bool(touched.nodes))),
         command=_command(arguments.get("command")) if declaration.name == EXEC_TOOL else None,
         stdin=str(arguments.get("input_data") or ""),
     )
@@ -187,9 +191,19 @@ def _relabels(arguments: Arguments) -> frozenset[str]:
     changed = set()
     for key, value in _leaves("", arguments):
         text = str(value)
-        if _TAG_KEY.fullmatch(key) or text.startswith("tags=") or (key == "delete" and "tags" in _words(text)):
+        if (
+            _TAG_KEY.fullmatch(key)
+            or (key == "tool" and "tag" in text)
+            or text.startswith("tags=")
+            or (key == "delete" and "tags" in _words(text))
+        ):
             changed.add("tags")
-        if _POOL_KEY.fullmatch(key) or key == "vms" or (key == "path" and text.strip("/").startswith("pools")):
+        if (
+            _POOL_KEY.fullmatch(key)
+            or key == "vms"
+            or (key == "tool" and "pool" in text)
+            or (key == "path" and text.strip("/").startswith("pools"))
+        ):
             changed.add("pools")
     return frozenset(changed)
 

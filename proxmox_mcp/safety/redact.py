@@ -35,7 +35,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 # The names of parameters and of fields of answers whose values are nobody's business.
 _SECRET_NAME = re.compile(
-    r"(?:.*[_-])?(?:ci)?(?:password|passwd|passphrase|secret|token|token[_-]?value|ticket|api[_-]?key|private[_-]?key|sshkeys?"
+    r"(?:.*[_-])?(?:ci)?(?:password|passwd|passphrase|secret|token|token[_-]?value|ticket|api[_-]?key|private[_-]?key|ssh[_-]?keys?"
     r"|ssh[_-]?public[_-]?keys?|tfa[_-]?challenge|csrfpreventiontoken|credentials?|input[_-]?data|encryption[_-]?key)",
     re.IGNORECASE,
 )

@@ -1,12 +1,13 @@
 """Attempts on the home lab: what a model, a client or a guest may try, and what must come of it: nothing."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
 from mcp import Client
+from mcp.client.session import ElicitationFnT
 from mcp.types import CallToolResult, ElicitResult, TextContent
 from pydantic import Field
 
@@ -19,7 +20,7 @@ from proxmox_mcp.tooling import Arguments, Call, Risk, Toolset
 from proxmox_mcp.tools import TOOLSETS
 from pvesim import Simulator
 
-Answerer = Callable[[Any, Any], Awaitable[ElicitResult]]
+Answerer = ElicitationFnT
 
 
 def answering(action: Literal["accept", "decline", "cancel"], content: Any = None) -> Answerer:

@@ -80,6 +80,27 @@ async def test_a_protected_guest_is_out_of_reach_of_raw_requests(
         await attacker.refused("call_api", *FORBIDS, method=method, path=path, params=params)
 
 
+OF_OTHER_TOOLSETS: dict[str, tuple[str, dict[str, Any]]] = {
+    "attach its disk to another": ("attach_disk", {"vmid": 105, "volume": "local-lvm:vm-100-disk-0"}),
+    "detach its disk": ("detach_disk", {"vmid": 100, "disk": "scsi0"}),
+    "take its network away": ("remove_nic", {"vmid": 100, "nic": "net0"}),
+    "take its label away": ("set_tags", {"vmid": 100, "remove": ["prod"]}),
+    "delete its backup": ("delete_volume", {"volid": "nas:backup/vzdump-qemu-100-2026_01_01-00_00_00.vma.zst"}),
+    "delete its disk as a volume": ("delete_volume", {"volid": "local-lvm:vm-100-disk-0"}),
+    "prune its backups": ("prune_backups", {"storage": "nas", "keep": "keep-last=1", "vmid": 100}),
+    "prune all backups": ("prune_backups", {"storage": "nas", "keep": "keep-last=1"}),
+}
+
+
+@pytest.mark.parametrize("asked", OF_OTHER_TOOLSETS.values(), ids=OF_OTHER_TOOLSETS.keys())
+async def test_a_protected_guest_is_out_of_reach_of_tools_on_request(
+    lab: Lab, asked: tuple[str, dict[str, Any]]
+) -> None:
+    tool, arguments = asked
+    async with lab.client(PROTECTED, answer=YES, toolsets=("all",)) as attacker:
+        await attacker.refused(tool, *FORBIDS, **arguments)
+
+
 NAMED: dict[str, tuple[str, dict[str, Any]]] = {
     "delete": ("delete_vm", {"vmid": 100}),
     "delete as a container": ("delete_lxc", {"vmid": 100}),
@@ -171,6 +192,7 @@ SANDBOX = '[[rules]]\neffect = "allow"\ntags = ["test"]\n'
     [
         ("update_vm_config", {"vmid": 101, "options": {"tags": "test"}}),
         ("update_vm_config", {"vmid": 101, "delete": ["tags"]}),
+        ("set_tags", {"vmid": 101, "add": ["test"]}),
         ("call_api", {"method": "PUT", "path": "/nodes/pve2/qemu/101/config", "params": {"tags": "test"}}),
         ("call_api", {"method": "PUT", "path": "/nodes/pve2/qemu/101/config", "params": {"delete": "tags"}}),
     ],
@@ -178,7 +200,7 @@ SANDBOX = '[[rules]]\neffect = "allow"\ntags = ["test"]\n'
 async def test_a_label_that_the_policy_goes_by_is_not_changed_unasked(
     lab: Lab, tool: str, arguments: dict[str, Any]
 ) -> None:
-    async with lab.client(SANDBOX) as attacker:
+    async with lab.client(SANDBOX, toolsets=("all",)) as attacker:
         await attacker.refused(tool, "needs a person's approval", **arguments)
         await attacker.done("delete_lxc", vmid=202)
 

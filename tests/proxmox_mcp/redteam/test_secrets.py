@@ -2,6 +2,7 @@
 
 import logging
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.proxmox_mcp.redteam.conftest import Lab, answering, text_of
 pytestmark = pytest.mark.anyio
 
 SECRET = "correct-horse-battery"
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample me@home"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f me@home"
 
 
 def _everything(lab: Lab, caplog: pytest.LogCaptureFixture) -> str:
@@ -56,8 +57,8 @@ async def test_a_password_among_arguments_comes_out_nowhere(
 
 async def test_ssh_keys_come_out_nowhere(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
     async with lab.client(answer=answering("accept", {"approve": True}), audit="all") as attacker:
-        escaped = KEY.replace(" ", "%20").replace("@", "%40")
-        await attacker.call("update_vm_config", vmid=105, options={"sshkeys": escaped})
+        escaped = quote(KEY, safe="")
+        await attacker.done("update_vm_config", vmid=105, options={"sshkeys": escaped})
         result = await attacker.done("get_vm_info", vmid=105)
         assert HIDDEN in text_of(result)
     assert "AAAAC3NzaC1lZDI1NTE5" not in _everything(lab, caplog)

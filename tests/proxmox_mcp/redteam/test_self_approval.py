@@ -134,7 +134,7 @@ async def test_an_answer_is_no_answer_for_another_tool(lab: Lab) -> None:
 async def test_an_answer_counts_once(lab: Lab) -> None:
     async with lab.client(answer=YES) as attacker:
         asked = await _asked(attacker, vmid=105, purge=True)
-        given = {"input_responses": accept({"approve": True}), "request_state": asked.request_state}
+        given: dict[str, Any] = {"input_responses": accept({"approve": True}), "request_state": asked.request_state}
         call = attacker.client.session.call_tool
         first = await call("delete_vm", {"vmid": 105, "purge": True}, **given, allow_input_required=True)
         assert not isinstance(first, InputRequiredResult)

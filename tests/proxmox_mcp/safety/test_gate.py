@@ -71,7 +71,8 @@ async def test_a_template_names_its_linked_clones(simulator: Simulator, tmp_path
     async with Client(server(simulator, tmp_path), elicitation_callback=read) as client:
         api = simulator.connect()
         for change in (api.nodes("pve3").qemu(102).status.stop, api.nodes("pve3").qemu(102).template):
-            await client.call_tool("wait_for_task", {"upid": change.post(), "wait_seconds": 60})
+            done = await client.call_tool("wait_for_task", {"upid": change.post(), "wait_seconds": 60})
+            assert not done.is_error, done.content
         await client.call_tool("clone_vm", {"vmid": 102, "newid": 150, "full": False, "wait_seconds": 60})
         await client.call_tool("delete_vm", {"vmid": 102})
     assert any("disks of guest 150 build on it" in question for question in asked)
@@ -83,7 +84,7 @@ async def test_what_was_started_is_on_record_when_the_caller_goes_away(
     async with Client(server(simulator, tmp_path), elicitation_callback=_yes) as client:
         first = anyio.Event()
 
-        async def note(*_: Any) -> None:
+        async def note(progress: float, total: float | None, message: str | None) -> None:
             first.set()
 
         async with anyio.create_task_group() as group:
