@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 _ROUTES = (
+    "pvesim.access.console_routes",
     "pvesim.access.factor_routes",
     "pvesim.access.routes",
     "pvesim.access.sync_routes",

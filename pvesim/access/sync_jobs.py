@@ -137,12 +137,31 @@ def _due(world: World, task: None, id: str) -> None:
     if node is not None:
         world.put(LastRun(id, world.now))
         realm = str(job.options["realm"])
-        steps = [
-            Step(log=(f"starting sync for realm {realm}",)),
-            Step(after=3.0, effect="access.sync", arguments=(realm,)),
-        ]
-        start_task(world, node, "auth-realm-sync", realm, ROOT, steps)
+        start_task(world, node, "auth-realm-sync", realm, ROOT, _sync_steps(realm, "sync"))
     _arm(world, job)
+
+
+def _sync_steps(realm: str, what: str) -> list[Step]:
+    return [
+        Step(log=(f"starting {what} for realm {realm}",)),
+        Step(after=3.0, effect="access.sync", arguments=(realm,)),
+    ]
+
+
+def sync_now(world: World, name: str, given: Mapping[str, Any]) -> tuple[str, list[Step]]:
+    """`POST /access/domains/{realm}/sync`: the type of its task, and its steps. Raises `ApiError`."""
+    realm = world.get(Realm, name)
+    if realm is None:
+        raise ParameterErrors({"realm": "Realm does not exist."})
+    if realm.type not in ("ad", "ldap"):
+        raise Failure(f"Cannot sync realm type '{realm.type}'! Only LDAP/AD realms can be synced.")
+    defaults = str(realm.options.get("sync-defaults-options", ""))
+    if given.get("scope") is None and "scope" not in (pair.partition("=")[0] for pair in defaults.split(",")):
+        text = "Not passed as parameter and not defined in realm default sync options."
+        raise ParameterErrors({"scope": text})
+    if given.get("dry-run"):
+        return "auth-realm-sync-test", _sync_steps(name, "sync test")
+    return "auth-realm-sync", _sync_steps(name, "sync")
 
 
 @effect("access.sync")

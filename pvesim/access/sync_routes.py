@@ -1,4 +1,4 @@
-"""`/cluster/jobs/realm-sync`."""
+"""`/cluster/jobs/realm-sync`, and synchronising at once."""
 
 from __future__ import annotations
 
@@ -37,3 +37,10 @@ def update_job(call: Call) -> None:
 @route("DELETE", _ONE)
 def delete_job(call: Call) -> None:
     sync_jobs.remove(call.world, call.params["id"])
+
+
+@route("POST", "/access/domains/{realm}/sync")
+def sync_now(call: Call) -> str:
+    realm = call.params["realm"]
+    type, steps = sync_jobs.sync_now(call.world, realm, call.params)
+    return call.start(type, realm, steps)

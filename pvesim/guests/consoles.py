@@ -9,6 +9,7 @@ import base64
 from collections.abc import Iterable
 from typing import Any
 
+from pvesim.access import console_tickets
 from pvesim.core.errors import Failure
 from pvesim.core.tasks import Step, Task, effect
 from pvesim.core.world import World
@@ -32,7 +33,7 @@ def vnc(kind: Kind, call: Call) -> dict[str, Any]:
     port = next_port(call.world, call.node)
     answer = {
         "user": call.identity.name,
-        "ticket": make_ticket(call.world, "PVEVNC"),
+        "ticket": console_tickets.make(call.world, call.identity, f"/vms/{guest.vmid}"),
         "port": str(port),
         "upid": _start(call, "vncproxy", guest, "vnc"),
         "cert": authority(call.world, call.node),
@@ -48,7 +49,8 @@ def terminal(kind: Kind, call: Call) -> dict[str, Any]:
     if kind == "qemu":
         _check_serial(guest, call.params.get("serial"))
     port = next_port(call.world, call.node)
-    ticket, upid = make_ticket(call.world, "PVEVNC"), _start(call, "vncproxy", guest, "termproxy")
+    ticket = console_tickets.make(call.world, call.identity, f"/vms/{guest.vmid}")
+    upid = _start(call, "vncproxy", guest, "termproxy")
     return {"user": call.identity.name, "ticket": ticket, "port": port, "upid": upid}
 
 
@@ -81,7 +83,7 @@ def spice(kind: Kind, call: Call) -> dict[str, Any]:
     return {
         "type": "spice",
         "title": f"{word} {guest.vmid} - {name}",
-        "host": make_ticket(call.world, "pvespiceproxy"),
+        "host": make_spice_host(call.world),
         "proxy": f"http://{proxy}:3128",
         "tls-port": port,
         "password": make_password(call.world, 40),
@@ -104,10 +106,10 @@ def next_port(world: World, node: str) -> int:
     return _FIRST_PORT + (world.count(f"vnc port/{node}") - 1) % _PORTS
 
 
-def make_ticket(world: World, prefix: str) -> str:
-    """What a viewer shows to the proxy."""
+def make_spice_host(world: World) -> str:
+    """The host that a viewer names to the SPICE proxy, which is a ticket."""
     signature = base64.b64encode(world.random_bytes(48, "console")).decode()
-    return f"{prefix}:{int(world.now):08X}::{signature}"
+    return f"pvespiceproxy:{int(world.now):08X}::{signature}"
 
 
 def make_password(world: World, length: int = 8) -> str:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from pvesim.core.errors import Forbidden, NotModelled, Unauthorized
+from pvesim.access import console_tickets
+from pvesim.core.errors import Forbidden
 from pvesim.core.tasks import Step
-from pvesim.guests.consoles import authority, make_password, make_ticket, next_port
+from pvesim.guests.consoles import authority, make_password, make_spice_host, next_port
 from pvesim.nodes.rules import find_node
 from pvesim.routing import Call
 
 _SPICE_PORT = 61_000
-_TICKET = "PVEVNC:"
 
 
 def _check_command(call: Call) -> None:
@@ -23,11 +23,15 @@ def _check_command(call: Call) -> None:
         raise Forbidden("user != root@pam")
 
 
+def _ticket(call: Call) -> str:
+    return console_tickets.make(call.world, call.identity, f"/nodes/{call.node}")
+
+
 def terminal(call: Call) -> dict[str, Any]:
     """`POST /nodes/{node}/termproxy`. Raises `Forbidden`."""
     _check_command(call)
     find_node(call.world, call.node)
-    port, ticket = next_port(call.world, call.node), make_ticket(call.world, "PVEVNC")
+    port, ticket = next_port(call.world, call.node), _ticket(call)
     upid = call.start("vncshell", "", [Step(effect="guests.console", arguments=("termproxy",))])
     return {"port": port, "ticket": ticket, "upid": upid, "user": call.identity.name}
 
@@ -36,7 +40,7 @@ def vnc(call: Call) -> dict[str, Any]:
     """`POST /nodes/{node}/vncshell`. Raises `Forbidden`."""
     _check_command(call)
     find_node(call.world, call.node)
-    port, ticket = next_port(call.world, call.node), make_ticket(call.world, "PVEVNC")
+    port, ticket = next_port(call.world, call.node), _ticket(call)
     upid = call.start("vncshell", "", [Step(effect="guests.console", arguments=("vnc",))])
     answer = {"port": port, "ticket": ticket, "upid": upid, "user": call.identity.name}
     return {**answer, "cert": authority(call.world, call.node), "password": make_password(call.world)}
@@ -51,7 +55,7 @@ def spice(call: Call) -> dict[str, Any]:
     return {
         "ca": authority(call.world, call.node).replace("\n", "\\n"),
         "delete-this-file": 1,
-        "host": make_ticket(call.world, "pvespiceproxy"),
+        "host": make_spice_host(call.world),
         "host-subject": f"OU=PVE Cluster Node,O=Proxmox Virtual Environment,CN={node.name}",
         "password": make_password(call.world, 40),
         "proxy": f"http://{proxy}:3128",
@@ -59,10 +63,3 @@ def spice(call: Call) -> dict[str, Any]:
         "tls-port": _SPICE_PORT,
         "type": "spice",
     }
-
-
-def refuse_websocket(call: Call) -> None:
-    """`GET …/vncwebsocket`: a ticket that no proxy gave is refused, and the console of one that did is not modelled."""
-    if not str(call.params["vncticket"]).startswith(_TICKET):
-        raise Unauthorized("permission denied - invalid PVEVNC ticket", body=True)
-    raise NotModelled("the consoles behind tickets are not modelled by pvesim")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pvesim.nodes import custom_certificates, packages, repositories, shell, subscription
-from pvesim.routing import Call, refusal, route
+from pvesim.routing import Call, route
 
 _APT = "/nodes/{node}/apt"
 _SUBSCRIPTION = "/nodes/{node}/subscription"
@@ -82,10 +82,6 @@ def open_vnc_shell(call: Call) -> dict[str, Any]:
 @route("POST", "/nodes/{node}/spiceshell")
 def open_spice_shell(call: Call) -> dict[str, Any]:
     return shell.spice(call)
-
-
-for _place in ("", "/qemu/{vmid}", "/lxc/{vmid}"):
-    refusal("GET", f"/nodes/{{node}}{_place}/vncwebsocket")(shell.refuse_websocket)
 
 
 @route("POST", "/nodes/{node}/certificates/custom")

@@ -132,13 +132,14 @@ def test_a_refused_request_changes_nothing(simulator: Simulator) -> None:
 
 
 def test_a_method_without_a_model_says_so_after_every_check(simulator: Simulator) -> None:
-    assert ("POST", "/access/domains/{realm}/sync") not in set(modelled())
-    for user, params, status in (("alice@pve", {}, 403), ("root@pam", {"full": "x"}, 400)):
+    assert ("POST", "/nodes/{node}/qemu/{vmid}/dbus-vmstate") not in set(modelled())
+    path = "/nodes/pve1/qemu/100/dbus-vmstate"
+    for user, params, status in (("alice@pve", {"action": "start"}, 403), ("root@pam", {"action": "x"}, 400)):
         with pytest.raises(ApiError) as refused:
-            simulator.request("POST", "/access/domains/pve/sync", params, user=user)
+            simulator.request("POST", path, params, user=user)
         assert refused.value.status == status
     with pytest.raises(NotModelled, match=r"is not modelled by pvesim$"):
-        simulator.request("POST", "/access/domains/pve/sync")
+        simulator.request("POST", path, {"action": "start"})
 
 
 # -- tickets -------------------------------------------------------------------------------------------------------

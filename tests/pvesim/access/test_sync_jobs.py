@@ -66,3 +66,29 @@ def test_refusals_change_nothing(
         simulator.request(verb, f"{JOBS}/{id}", params)
     assert (caught.value.status, caught.value.message) == (status, message)
     assert not before.diff(simulator.world)
+
+
+SYNC = "/access/domains/corp/sync"
+
+
+@pytest.mark.parametrize(("extra", "type"), [({}, "auth-realm-sync"), ({"dry-run": 1}, "auth-realm-sync-test")])
+def test_a_sync_at_once_finds_no_directory_either(simulator: Simulator, extra: dict[str, Any], type: str) -> None:
+    upid = simulator.request("POST", SYNC, {"scope": "both", **extra})
+    assert upid.split(":")[5:7] == [type, "corp"]
+    simulator.clock.run_until_done(upid)
+    status = simulator.request("GET", f"/nodes/pve1/tasks/{upid}/status")
+    assert status["exitstatus"] == "unable to connect to ldap.corp: No route to host"
+
+
+def test_a_sync_needs_a_directory_and_a_scope(simulator: Simulator) -> None:
+    with pytest.raises(ApiError) as refused:
+        simulator.request("POST", SYNC)
+    missing = "Not passed as parameter and not defined in realm default sync options."
+    assert refused.value.errors == {"scope": missing}
+    simulator.request("PUT", "/access/domains/corp", {"sync-defaults-options": "scope=users"})
+    assert simulator.request("POST", SYNC).startswith("UPID:")
+    with pytest.raises(ApiError, match=r"^Cannot sync realm type 'pam'! Only LDAP/AD realms can be synced\.$"):
+        simulator.request("POST", "/access/domains/pam/sync", {"scope": "users"})
+    with pytest.raises(ApiError) as refused:
+        simulator.request("POST", "/access/domains/none/sync", {"scope": "users"})
+    assert refused.value.errors == {"realm": "Realm does not exist."}

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from pvesim.core.errors import ApiError, NotModelled
+from pvesim.core.errors import ApiError
 from pvesim.engine import Simulator
 from pvesim.nodes.records import Node
 from pvesim.storage.records import Space, Storage
@@ -146,15 +146,6 @@ def test_shells_give_tickets(simulator: Simulator) -> None:
         assert answer["ticket"].startswith("PVEVNC:")
         assert ":vncshell::" in answer["upid"]
     assert simulator.request("POST", f"{NODE}/spiceshell")["type"] == "spice"
-
-
-def test_a_console_needs_a_ticket(simulator: Simulator) -> None:
-    for place in (NODE, f"{NODE}/qemu/100"):
-        error = refusal(simulator, "GET", f"{place}/vncwebsocket", {"port": 5900, "vncticket": "x"})
-        assert (error.status, error.message) == (401, "permission denied - invalid PVEVNC ticket")
-    ticket = simulator.request("POST", f"{NODE}/termproxy")["ticket"]
-    with pytest.raises(NotModelled):
-        simulator.request("GET", f"{NODE}/vncwebsocket", {"port": 5900, "vncticket": ticket})
 
 
 def test_scans_find_the_servers_of_storages(simulator: Simulator) -> None:
