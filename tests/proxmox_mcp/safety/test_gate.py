@@ -70,6 +70,7 @@ async def test_a_template_names_its_linked_clones(simulator: Simulator, tmp_path
 
     async with Client(server(simulator, tmp_path), elicitation_callback=read) as client:
         api = simulator.connect()
+        api.cluster.ha.resources("vm:102").delete()
         for change in (api.nodes("pve3").qemu(102).status.stop, api.nodes("pve3").qemu(102).template):
             done = await client.call_tool("wait_for_task", {"upid": change.post(), "wait_seconds": 60})
             assert not done.is_error, done.content
