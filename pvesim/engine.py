@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -115,7 +116,7 @@ class Simulator:
         self.contract = Contract.load()
         self.requests: deque[RequestRecord] = deque(maxlen=KEPT_REQUESTS)
         self.faults = Faults(self)
-        self._lock = threading.RLock()
+        self._lock: AbstractContextManager[Any] = threading.RLock()
         self._checkpoints: dict[str, World] = {}
         self._initial = world.fork()
 
@@ -261,7 +262,7 @@ class Simulator:
             self.clock.polled(timer_of(call.node))
 
     @property
-    def lock(self) -> threading.RLock:
+    def lock(self) -> AbstractContextManager[Any]:
         """Held while a request is answered; hold it to look at the world or move its clock between two requests."""
         return self._lock
 

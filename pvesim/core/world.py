@@ -57,13 +57,14 @@ class World:
     `now` is the virtual time in seconds since the epoch; only the clock sets it.
     """
 
-    __slots__ = ("_cache", "_journal", "_revisions", "_tables", "now", "seed", "started")
+    __slots__ = ("_cache", "_journal", "_revisions", "_tables", "_touched", "now", "seed", "started")
 
     def __init__(self, *, seed: int = 0, now: float = 0.0) -> None:
         self._tables: dict[type[Any], dict[Hashable, Any]] = {}
         self._revisions: dict[type[Any], int] = {}
         self._journal: list[tuple[type[Any], Hashable, Any]] | None = None
         self._cache: dict[Hashable, tuple[tuple[int, ...], Any]] = {}
+        self._touched: dict[tuple[type[Any], Hashable], bool] | None = None
         self.seed = seed
         self.now = now
         self.started = now
@@ -81,6 +82,10 @@ class World:
         """The record under `key`, or None."""
         table = self._tables.get(kind)
         return None if table is None else cast("R | None", table.get(key))
+
+    def kinds(self) -> list[type[Any]]:
+        """The record classes of which there are any."""
+        return [kind for kind, table in self._tables.items() if table]
 
     def revision(self, kind: type[Any]) -> int:
         """A number that differs whenever the table's content may differ."""
@@ -108,6 +113,8 @@ class World:
         key = record.key
         if self._journal is not None:
             self._journal.append((kind, key, table.get(key, _ABSENT)))
+        if self._touched is not None:
+            self._touch(kind, key, was_there=key in table)
         table[key] = record
         self._revisions[kind] = self._revisions.get(kind, 0) + 1
 
@@ -118,6 +125,8 @@ class World:
             return
         if self._journal is not None:
             self._journal.append((kind, key, table[key]))
+        if self._touched is not None:
+            self._touched[kind, key] = True
         del table[key]
         self._revisions[kind] = self._revisions.get(kind, 0) + 1
 
@@ -138,11 +147,33 @@ class World:
     def _undo(self, journal: list[tuple[type[Any], Hashable, Any]]) -> None:
         for kind, key, before in reversed(journal):
             table = self._tables[kind]
+            if self._touched is not None:
+                self._touch(kind, key, was_there=key in table)
             if before is _ABSENT:
                 table.pop(key, None)
             else:
                 table[key] = before
             self._revisions[kind] += 1
+
+    def track(self) -> None:
+        """Note from now on what is put and removed; see `touched`. A fork does not."""
+        self._touched = {}
+
+    @property
+    def touched(self) -> dict[tuple[type[Any], Hashable], bool]:
+        """What was put or removed since, by class and key, and whether it went away in between.
+
+        In the order in which what is new was made. To be cleared by who has taken notice.
+        """
+        return {} if self._touched is None else self._touched
+
+    def _touch(self, kind: type[Any], key: Hashable, *, was_there: bool) -> None:
+        touched = self._touched
+        assert touched is not None
+        if was_there:
+            touched.setdefault((kind, key), False)
+        else:  # it goes to the end of its table
+            touched[kind, key] = touched.pop((kind, key), False)
 
     # -- copies ----------------------------------------------------------------------------------------------------
 
