@@ -6,7 +6,6 @@ What a command needs is imported when it runs, so that `--help` answers at once.
 from __future__ import annotations
 
 import sys
-import time
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,12 +15,11 @@ import typer
 from pvesim.core.errors import SimError
 
 if TYPE_CHECKING:
-    from pvesim.serve import Identity, SimServer
+    from pvesim.serve import Identity
 
 app = typer.Typer(
     help="A simulated Proxmox VE cluster that answers as a real one does.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -61,9 +59,17 @@ def _options(
 
 @app.command()
 def serve(
-    scenario: Annotated[str, typer.Argument(help="Name of a scenario that comes along, or a YAML file.")] = "homelab",
+    scenarios: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Names of scenarios that come along, or YAML files; each has a port of its own.",
+            show_default="homelab",
+        ),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 for a free one.")] = 8006,
+    port: Annotated[
+        int, typer.Option(help="Port to listen on, the next ones for further scenarios; 0 for free ones.")
+    ] = 8006,
     clock: Annotated[
         ClockMode,
         typer.Option(help="scaled: as real time does; auto: when a task is polled; manual: by the control API."),
@@ -75,6 +81,9 @@ def serve(
         str | None, typer.Option(envvar="PVESIM_ROOT_PASSWORD", help="Password of root@pam, instead of the scenario's.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all that is random, instead of the scenario's.")] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="Keep the world in this file, and go on from it after a restart.")
+    ] = None,
     insecure_http: Annotated[bool, typer.Option("--insecure-http", help="Plain HTTP, no TLS.")] = False,
     cert: Annotated[Path | None, typer.Option(help="Your own certificate (PEM, with its chain).")] = None,
     key: Annotated[Path | None, typer.Option(help="The private key of --cert (PEM).")] = None,
@@ -85,68 +94,68 @@ def serve(
         bool, typer.Option("--control-open", help="Let other machines use the control API; it has no login.")
     ] = False,
     log_requests: Annotated[bool, typer.Option("--log-requests", help="Write a line for each request.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print how to reach it as one line of JSON.")] = False,
 ) -> None:
-    """Serve a scenario as a Proxmox VE cluster until Ctrl-C."""
+    """Serve scenarios as Proxmox VE clusters until Ctrl-C."""
     identity = _own_identity(cert, key, insecure_http=insecure_http, ca_out=ca_out)
-    from pvesim.engine import Simulator
-    from pvesim.nodes.records import Node
-    from pvesim.scenario import load
-    from pvesim.scenario.base import DEFAULT_PASSWORD
-    from pvesim.serve import SimServer
+    from pvesim.serve import command
 
-    loaded = load(scenario)
-    # A clock that goes with real time begins now, unless the scenario says when it plays.
-    begins_now = clock is ClockMode.scaled and "start" not in loaded.model_fields_set
-    simulator = Simulator(
-        loaded,
-        seed=seed,
+    wanted = command.Wanted(
+        host=host,
+        port=port,
         clock=clock.value,
         time_scale=time_scale,
         root_password=root_password,
-        now=time.time() if begins_now else None,
-    )
-    server = SimServer(
-        simulator,
-        host=host,
-        port=port,
+        seed=seed,
         tls=not insecure_http,
         identity=identity,
-        names=simulator.world.rows(Node),
+        ca_out=ca_out,
         control_open=control_open,
         log_requests=log_requests,
+        state=state,
     )
+    served = command.prepare(scenarios or ["homelab"], wanted)
     if log_requests:
         _log_to_terminal()
-    if ca_out is not None:
-        _write_authority(server, ca_out)
-    password = root_password or loaded.root_password or DEFAULT_PASSWORD
-    _run(server, _introduction(server, scenario, password))
+    introduce = command.introduction_json if as_json else command.introduction
+    command.run(served, lambda: typer.echo(introduce(served, _version())))
 
 
 @app.command()
 def check(
     files: Annotated[list[str], typer.Argument(help="Scenario files, or names of scenarios that come along.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Check scenario files; every problem is shown with its place."""
+    """Check scenario files; every problem is shown with its place. Ends with 1 if there are any."""
+    import json
+
     from pvesim.core.errors import ScenarioError
     from pvesim.guests.records import Guest
     from pvesim.nodes.records import Node
     from pvesim.scenario import build_world, load
 
-    failed = False
+    findings: list[dict[str, Any]] = []
     for file in files:
         try:
             scenario = load(file)
             world = build_world(scenario)
         except ScenarioError as error:
-            failed = True
-            typer.echo(str(error), err=True)
-        else:
-            holds = [("node", len(world.rows(Node))), ("guest", len(world.rows(Guest)))]
-            holds.append(("contract step", len(scenario.contract)))
-            counts = ", ".join(f"{count} {what}{'' if count == 1 else 's'}" for what, count in holds)
+            findings.append({"file": file, "problems": error.problems})
+            if not as_json:
+                typer.echo(str(error), err=True)
+            continue
+        holds = {
+            "node": len(world.rows(Node)),
+            "guest": len(world.rows(Guest)),
+            "contract step": len(scenario.contract),
+        }
+        findings.append({"file": file, "problems": [], **{f"{what}s": count for what, count in holds.items()}})
+        if not as_json:
+            counts = ", ".join(f"{count} {what}{'' if count == 1 else 's'}" for what, count in holds.items())
             typer.echo(f"{file}: OK ({counts})")
-    if failed:
+    if as_json:
+        typer.echo(json.dumps(findings, indent=1))
+    if any(finding["problems"] for finding in findings):
         raise typer.Exit(1)
 
 
@@ -170,47 +179,6 @@ def _own_identity(cert: Path | None, key: Path | None, *, insecure_http: bool, c
     from pvesim.serve import read_identity
 
     return read_identity(cert, key)
-
-
-def _write_authority(server: SimServer, path: Path) -> None:
-    try:
-        path.write_bytes(Path(server.ca_file).read_bytes())
-    except OSError as error:
-        server.stop()
-        raise SimError(f"cannot write {path}: {error.strerror}") from error
-
-
-def _introduction(server: SimServer, scenario: str, password: str) -> str:
-    lines = [
-        f"pvesim {_version()} serves {scenario}",
-        f"  URL          {server.url}",
-        "  User         root@pam",
-        f"  Password     {password}",
-    ]
-    if server.identity is not None:
-        lines.append(f"  Fingerprint  {server.fingerprint}")
-    lines += [f"  Control API  {server.url}/_sim/docs", "Stop it with Ctrl-C."]
-    return "\n".join(lines)
-
-
-def _run(server: SimServer, introduction: str) -> None:
-    """Serve until SIGINT or SIGTERM."""
-    import signal
-    import threading
-
-    asked_to_end = threading.Event()
-
-    def end(_signal: int, _frame: Any) -> None:
-        asked_to_end.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
-    try:
-        server.start()
-        typer.echo(introduction)
-        asked_to_end.wait()
-    finally:
-        server.stop()
 
 
 def _log_to_terminal() -> None:

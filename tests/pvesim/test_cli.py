@@ -155,3 +155,79 @@ def test_a_bad_option_value_is_a_usage_error() -> None:
     done = run("serve", "--time-scale", "-1")
     assert done.returncode == 2
     assert "--time-scale" in done.stderr
+
+
+def test_several_worlds_have_ports_and_clusters_of_their_own(tmp_path: Path) -> None:
+    authority = tmp_path / "ca.pem"
+    arguments = [*PVESIM, "serve", "homelab", "single-node", "--port", "0", "--ca-out", str(authority), "--json"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            told = json.loads(process.stdout.readline())
+            context = ssl.create_default_context(cafile=str(authority))
+            nodes = []
+            for world in told["worlds"]:
+                with httpx.Client(base_url=world["url"], verify=context) as client:
+                    form = {"username": world["user"], "password": world["password"]}
+                    ticket = client.post("/api2/json/access/ticket", data=form).json()["data"]["ticket"]
+                    answer = client.get("/api2/json/nodes", headers={"cookie": f"PVEAuthCookie={ticket}"})
+                    nodes.append(len(answer.json()["data"]))
+            assert nodes == [3, 1]
+            assert told["worlds"][0]["url"] != told["worlds"][1]["url"]
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(10) == 0
+        finally:
+            process.kill()
+
+
+def test_a_killed_server_comes_back_with_all_that_was_answered(tmp_path: Path) -> None:
+    state = str(tmp_path / "state")
+    made: list[str] = []
+    for round in range(3):
+        arguments = ("single-node", "--state", state, "--insecure-http", "--root-password", "secret-1")
+        with serving(*arguments) as (process, printed), httpx.Client(base_url=shown(printed, "URL")) as client:
+            form = {"username": "root@pam", "password": "secret-1"}
+            ticket = client.post("/api2/json/access/ticket", data=form).json()["data"]
+            headers = {
+                "cookie": f"PVEAuthCookie={ticket['ticket']}",
+                "CSRFPreventionToken": ticket["CSRFPreventionToken"],
+            }
+            pools = client.get("/api2/json/pools", headers=headers).json()["data"]
+            assert sorted(pool["poolid"] for pool in pools) == sorted(made)
+            for number in range(40):
+                name = f"pool-{round}-{number}"
+                assert client.post("/api2/json/pools", data={"poolid": name}, headers=headers).status_code == 200
+                made.append(name)
+            process.kill()
+
+
+def test_one_state_file_is_for_one_world(tmp_path: Path) -> None:
+    done = run("serve", "homelab", "single-node", "--state", str(tmp_path / "state"))
+    assert done.returncode == 1
+    assert done.stderr == "pvesim: --state keeps one world: serve the others by a command of their own\n"
+
+
+def test_a_damaged_state_file_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "state").write_bytes(b"SQLite format 3\0" + bytes(400))
+    done = run("serve", "single-node", "--port", "0", "--state", str(tmp_path / "state"))
+    assert done.returncode == 1
+    assert "the state file is damaged" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_check_tells_programs(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("vmz: 3\n")
+    done = run("check", "--json", "single-node", str(bad))
+    found = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert found[0] == {"file": "single-node", "problems": [], "nodes": 1, "guests": 0, "contract steps": 0}
+    assert "vmz" in found[1]["problems"][0]
+
+
+def test_shells_can_complete() -> None:
+    done = subprocess.run(
+        [*PVESIM, "--show-completion", "bash"], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert done.returncode == 0
+    assert "_COMPLETE=complete_bash" in done.stdout
