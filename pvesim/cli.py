@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pvesim.core.errors import SimError
+from pvesim.faults.cli import app as fault_app
 
 if TYPE_CHECKING:
     from pvesim.serve import Identity
@@ -23,6 +24,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+app.add_typer(fault_app, name="fault")
 
 
 class ClockMode(StrEnum):

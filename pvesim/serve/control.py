@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from pvesim.core.errors import SimError
+from pvesim.serve.control_faults import fault_routes
 from pvesim.serve.dashboard.routes import build_page_routes
 
 Mode = Literal["auto", "scaled", "manual"]
@@ -31,6 +32,7 @@ class Controlled(Protocol):
 
     clock: Any
     requests: Any
+    faults: Any
 
     @property
     def lock(self) -> AbstractContextManager[Any]:
@@ -176,6 +178,7 @@ def build_control_app(simulator: Controlled, *, control_open: bool = False) -> F
     app.add_exception_handler(SimError, _answer_refused)
     app.include_router(_world_routes(simulator))
     app.include_router(_clock_routes(simulator))
+    app.include_router(fault_routes(simulator))
     app.include_router(build_page_routes(simulator))
     return app
 
