@@ -5,6 +5,7 @@
 | `pve` | a `pvesim.testing.Cluster` in this process: `pve.api` is an unmodified `proxmoxer.ProxmoxAPI` |
 | `pve_server` | the same cluster behind HTTPS on a port of its own: `url`, `ca_file`, `fingerprint`, `connect()` |
 | `pve_clock` | its virtual time: `advance`, `freeze`, `run_until_done` |
+| `pve_faults` | what goes wrong in it: `add`, `cause`, `plan`; see `pvesim.faults.manager.Faults` |
 
 `@pytest.mark.pve("homelab", seed=1, clock="manual", time_scale=0)` says what it begins as: a scenario's name, path or
 mapping, as `pvesim.Simulator` takes it. Without the marker it is the ini option `pve_scenario`, or `homelab`.
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from proxmoxer import ProxmoxAPI
 
     from pvesim.core.world import World
+    from pvesim.faults.manager import Faults
     from pvesim.serve import Identity, SimServer
     from pvesim.testing import Cluster, TimeControl
 
@@ -100,6 +102,12 @@ def pve(request: pytest.FixtureRequest, _pve_worlds: dict[str, World]) -> Cluste
 def pve_clock(pve: Cluster) -> TimeControl:
     """The virtual time of the test's cluster."""
     return pve.clock
+
+
+@pytest.fixture
+def pve_faults(pve: Cluster) -> Faults:
+    """What goes wrong in the test's cluster."""
+    return pve.faults
 
 
 class ServedCluster:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from proxmoxer import ProxmoxAPI
 
     from pvesim.differences import Difference
+    from pvesim.faults.manager import Faults
 
 
 class TimeControl:
@@ -72,6 +73,11 @@ class Cluster:
         self.tasks = Tasks(simulator)
         self.requests = Requests(simulator)
         self.clock = TimeControl(simulator)
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong in it."""
+        return self.simulator.faults
 
     @property
     def world(self) -> World:

@@ -116,6 +116,24 @@ def test_the_clock_is_the_clusters(elsewhere: pytest.Pytester) -> None:
     elsewhere.runpytest_inprocess().assert_outcomes(passed=1)
 
 
+def test_faults_are_the_clusters(elsewhere: pytest.Pytester) -> None:
+    elsewhere.makepyfile(
+        """
+        def test_fault(pve, pve_faults):
+            pve_faults.add(task="qmstart", guest=105, fail="no more memory")
+            upid = pve.api.nodes("pve2").qemu(105).status.start.post()
+            pve.clock.run_until_done(upid)
+            assert pve.tasks.failed.only().exitstatus == "no more memory"
+            pve_faults.cause(node_offline="pve3")
+            assert not pve.node("pve3").is_online
+
+        def test_none_is_left(pve_faults):
+            assert len(pve_faults) == 0
+        """
+    )
+    elsewhere.runpytest_inprocess().assert_outcomes(passed=2)
+
+
 def test_a_failed_assertion_tells_the_story(elsewhere: pytest.Pytester) -> None:
     elsewhere.makepyfile("def test_it(pve):\n    assert pve.guest(105).is_running\n")
     elsewhere.runpytest_inprocess().stdout.fnmatch_lines(["*<guest 105: staging, stopped on pve2>.is_running*"])

@@ -9,6 +9,7 @@ import pytest
 
 from pvesim import ApiError, Simulator, World
 from pvesim.core.tasks import Task
+from pvesim.faults.records import Fault
 from pvesim.guests.records import Guest
 from pvesim.keeping import KeptSimulator, StateError, StateFile
 from tests.pvesim.properties.sessions import Session
@@ -120,6 +121,19 @@ def test_a_password_on_the_command_line_holds(state: Path) -> None:
     KeptSimulator("homelab", state=state, root_password="first").close()
     again = KeptSimulator("homelab", state=state, root_password="second")
     assert again.connect(password="second").version.get()
+    again.close()
+
+
+def test_faults_and_the_timeline_are_kept(state: Path) -> None:
+    kept = KeptSimulator("homelab", state=state)
+    kept.faults.add("slow", path="/nodes/**", delay=2, probability=0.5)
+    kept.faults.plan(at="5m", node_offline="pve3")
+    left_behind(kept)
+    again = KeptSimulator("homelab", state=state)
+    assert again.faults["slow"] == kept.world.rows(Fault)["slow"]
+    with again.lock:
+        again.clock.advance(600)
+    assert [happened.incident for happened in again.faults.happened] == [("node_offline", "pve3")]
     again.close()
 
 
