@@ -79,5 +79,5 @@ def _outcome(verdict: Verdict, intent: Intent, settings: Settings) -> str:
         return f"refused: {verdict.reason}"
     if verdict.effect == "ask" or (verdict.effect is None and intent.needs_approval):
         by = "the model itself (confirm)" if settings.approval == "model" else "a person"
-        return f"done once {by} approves of it: {verdict.reason or 'it destroys or interrupts'}"
+        return f"done once {by} approves of it: {verdict.reason or 'it destroys, interrupts or gives rights'}"
     return f"done at once: {verdict.reason or 'nothing speaks against it'}"

@@ -15,6 +15,8 @@ from proxmox_mcp.tooling import Arguments, Declaration, Risk
 
 RAW_TOOL = "call_api"
 EXEC_TOOL = "execute_vm_command"
+# The toolset, and the path of the API, of users, tokens and permissions.
+_GRANTING = "access"
 # Without guests named, these are on those of all guests.
 _FOR_ALL = frozenset({"prune_backups", "delete_storage"})
 
@@ -47,6 +49,7 @@ class Intent:
         relabels: which labels that rules know guests by it changes: `tags`, `pools`.
         everywhere: it is for all guests of the cluster, or, when nodes are named, for all of theirs.
         command: what it runs inside a guest, word by word; empty when that cannot be told.
+        grants: it changes who may do what, which is how everything else could be got.
         stdin: what that command is given to read, which a shell would run.
     """
 
@@ -62,11 +65,12 @@ class Intent:
     everywhere: bool = False
     command: tuple[str, ...] | None = None
     stdin: str = ""
+    grants: bool = False
 
     @property
     def needs_approval(self) -> bool:
-        """Whether it does without a policy that says so: it destroys or interrupts."""
-        return self.risk is Risk.DESTROY or self.interrupts
+        """Whether it does without a policy that says so: it destroys, interrupts, or gives rights."""
+        return self.risk is Risk.DESTROY or self.interrupts or self.grants
 
 
 @dataclass(slots=True)
@@ -125,6 +129,7 @@ def intent_of(declaration: Declaration, arguments: Arguments) -> Intent:
         and (declaration.name in _FOR_ALL or ((risk is Risk.DESTROY or interrupts) and bool(touched.nodes))),
         command=_command(arguments.get("command")) if declaration.name == EXEC_TOOL else None,
         stdin=str(arguments.get("input_data") or ""),
+        grants=writes and declaration.toolset == _GRANTING,
     )
 
 
@@ -148,6 +153,7 @@ def _raw(arguments: Arguments) -> Intent:
         everywhere=writes and not touched.guests and (twin.everywhere or (bool(touched.nodes) and twin.worst)),
         command=_command(params.get("command")) if EXEC_TOOL in twin.tools else None,
         stdin=str(params.get("input-data") or ""),
+        grants=writes and asked.path.strip("/").startswith(_GRANTING),
     )
 
 

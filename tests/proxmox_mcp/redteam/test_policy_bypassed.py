@@ -330,3 +330,28 @@ async def test_a_command_that_is_denied_is_found_where_it_hides(lab: Lab, comman
     async with lab.client(policy) as attacker:
         given = {"input_data": stdin} if stdin else {}
         await attacker.refused("execute_vm_command", "exec.deny", vmid=100, command=command, **given)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "params"),
+    [
+        ("PUT", "/access/acl", {"path": "/", "roles": "Administrator", "tokens": "mcp@pve!auditor"}),
+        ("PUT", "access/acl", {"path": "/", "roles": "Administrator", "users": "mcp@pve"}),
+        ("POST", "/access/users", {"userid": "evil@pve"}),
+        ("POST", "/access/users/root@pam/token/evil", {"privsep": 0}),
+        ("PUT", "/access/roles/PowerUser", {"privs": "Sys.Modify"}),
+        ("PUT", "/access/password", {"userid": "alice@pve", "password": "a-new-password"}),
+    ],
+)
+async def test_rights_are_not_given_unasked(lab: Lab, method: str, path: str, params: dict[str, Any]) -> None:
+    async with lab.client() as attacker:
+        await attacker.refused("call_api", "needs a person's approval", method=method, path=path, params=params)
+
+
+async def test_a_model_cannot_raise_its_own_rights_with_a_tool(lab: Lab) -> None:
+    async with lab.client(toolsets=("all",)) as attacker:
+        there = {tool.name for tool in (await attacker.client.list_tools()).tools}
+        assert {"set_acl", "create_token", "create_user"} <= there
+        arguments = {"path": "/", "role": "Administrator", "who": "mcp@pve"}
+        await attacker.refused("set_acl", "needs a person's approval", **arguments)
+        await attacker.refused("create_token", "needs a person's approval", userid="mcp@pve", name="evil")
