@@ -5,8 +5,10 @@ from proxmox_mcp.tools import backing_up as _backing_up  # noqa: F401 - declares
 from proxmox_mcp.tools import cloning as _cloning  # noqa: F401 - declares its tools in the toolset of creation
 from proxmox_mcp.tools import diagnosis as _diagnosis  # noqa: F401 - likewise
 from proxmox_mcp.tools import removal as _removal  # noqa: F401 - likewise
+from proxmox_mcp.tools.access import access
 from proxmox_mcp.tools.agent import agent
 from proxmox_mcp.tools.api import api
+from proxmox_mcp.tools.backup_jobs import backup_jobs
 from proxmox_mcp.tools.backups import backups
 from proxmox_mcp.tools.cluster import cluster
 from proxmox_mcp.tools.config import config
@@ -20,6 +22,7 @@ from proxmox_mcp.tools.library import library
 from proxmox_mcp.tools.lifecycle import lifecycle
 from proxmox_mcp.tools.migration import migration
 from proxmox_mcp.tools.nodes import nodes
+from proxmox_mcp.tools.pools import pools
 from proxmox_mcp.tools.provisioning import provisioning
 from proxmox_mcp.tools.snapshots import snapshots
 from proxmox_mcp.tools.storage import storage
@@ -45,5 +48,8 @@ TOOLSETS: tuple[Toolset, ...] = (
     hardware,
     provisioning,
     library,
+    backup_jobs,
+    pools,
+    access,
 )
 """All of them, in the order in which a model reads about them."""
