@@ -3,8 +3,21 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
+from proxmox_mcp.errors import SettingsError
 from proxmox_mcp.results import Result
-from proxmox_mcp.tooling import Call, NodeName, Risk, SlimSchema, StorageName, Toolset, Vmid, allowed, build_tool
+from proxmox_mcp.settings import Settings
+from proxmox_mcp.tooling import (
+    Call,
+    NodeName,
+    Risk,
+    SlimSchema,
+    StorageName,
+    Toolset,
+    Vmid,
+    allowed,
+    build_tool,
+    chosen,
+)
 
 made = Toolset("made", "For these tests")
 
@@ -139,3 +152,61 @@ def test_what_cannot_be_a_node_is_refused(node: str) -> None:
 def test_what_cannot_be_a_guest_is_refused(vmid: Any) -> None:
     with pytest.raises(ValueError, match="vmid"):
         build_tool(made.declarations[0], unused).fn_metadata.validate_arguments({"vmid": vmid})
+
+
+more = Toolset("more", "Also for tests", default=False)
+
+
+@more.tool(risk=Risk.READ, title="Look closer")
+async def look_closer(call: Call) -> Answer:
+    """Look closer."""
+    return Answer(title="close")
+
+
+@more.tool(risk=Risk.DESTROY, least=Risk.READ, title="Anything")
+async def anything(call: Call) -> Answer:
+    """Do anything."""
+    return Answer(title="done")
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ({}, ["look", "stop"]),
+        ({"toolsets": "default"}, ["look", "stop"]),
+        ({"toolsets": "all"}, ["look", "stop", "look_closer", "anything"]),
+        ({"toolsets": "more"}, ["look_closer", "anything"]),
+        ({"toolsets": "default, more"}, ["look", "stop", "look_closer", "anything"]),
+        ({"tools": "look"}, ["look"]),
+        ({"tools": "look,look_closer"}, ["look", "look_closer"]),
+        ({"tools": "look_closer", "toolsets": "made"}, ["look", "stop", "look_closer"]),
+        ({"tools": "delete"}, []),
+    ],
+)
+def test_tools_are_chosen_by_toolset_and_name_within_the_access_level(options: Any, names: list[str]) -> None:
+    settings = Settings(access="operate", **options)
+    assert [tool.name for tool in chosen([made, more], settings)] == names
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"toolsets": ("mad",)}, "PROXMOX_TOOLSETS: there is no toolset mad. Did you mean made?"),
+        ({"tools": ("lok",)}, "PROXMOX_TOOLS: there is no tool lok. Did you mean look?"),
+        ({"tools": ("zzz",)}, "There are: anything, change, delete, look, look_closer, stop."),
+    ],
+)
+def test_what_there_is_not_cannot_be_chosen(options: Any, says: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        chosen([made, more], Settings(**options))
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("confirm", [True, False])
+def test_only_tools_that_change_something_are_confirmed(confirm: bool) -> None:
+    taken = [
+        tool.name
+        for tool in made.declarations
+        if "confirm" in build_tool(tool, unused, confirm=confirm).parameters["properties"]
+    ]
+    assert taken == (["stop", "change", "delete"] if confirm else [])
