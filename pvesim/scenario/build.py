@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pvesim.core.world import Counter, World
@@ -20,12 +21,19 @@ from pvesim.scenario.storages import build_backups, build_definitions, build_spa
 from pvesim.scenario.trouble_build import build_faults
 
 
-def build_world(source: Any = None, *, seed: int | None = None, now: float | None = None) -> World:
+def build_world(
+    source: Any = None,
+    *,
+    seed: int | None = None,
+    now: float | None = None,
+    variables: Mapping[str, Any] | None = None,
+) -> World:
     """A world as a scenario describes it, with `seed` and the beginning `now` in place of the scenario's if given.
 
-    `source` is what `load` takes. Raises `ScenarioError` with every problem there is, each with its place.
+    `source` and `variables` are what `load` takes. Raises `ScenarioError` with every problem there is, each with its
+    place.
     """
-    scenario = load(source)
+    scenario = load(source, variables=variables)
     world = empty_world(
         scenario.seed if seed is None else seed,
         scenario.start if now is None else now,

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from pvesim.core.errors import ScenarioError
+from pvesim.scenario.layers import with_grounds, with_variables
 from pvesim.scenario.model import Scenario
 from pvesim.scenario.reading import Places, read_yaml
 
@@ -41,29 +42,46 @@ def find(name: str) -> Path:
     )
 
 
-def load(source: Any = None) -> Scenario:
+def load(source: Any = None, *, variables: Mapping[str, Any] | None = None) -> Scenario:
     """The scenario behind a name (`"homelab"`), a path, a mapping, or None for a single fresh node.
 
-    Raises `ScenarioError` with every problem that the model finds, each with its place.
+    `variables` are other values for the scenario's own. Raises `ScenarioError` with every problem that the model finds,
+    each with its place.
     """
     if isinstance(source, Scenario):
         return source
     if isinstance(source, Mapping):
-        return _validate(dict(source), Places())
+        return _validate(dict(source), Places(), "", variables or {})
     if source is None:
         source = DEFAULT
     if not isinstance(source, str | Path):
         raise ScenarioError([f"a scenario is a name, a path or a mapping, not {type(source).__name__}"])
     path = _path_of(source)
-    return read(_text_of(path), str(source) if isinstance(source, Path) or path == Path(source) else path.name)
+    called = str(source) if isinstance(source, Path) or path == Path(source) else path.name
+    return read(_text_of(path), called, path=path, variables=variables)
 
 
-def read(text: str | bytes, name: str = "scenario") -> Scenario:
-    """The scenario in a YAML text; `name` is what problems call it. Raises `ScenarioError`."""
+def read(
+    text: str | bytes,
+    name: str = "scenario",
+    *,
+    path: Path | None = None,
+    variables: Mapping[str, Any] | None = None,
+) -> Scenario:
+    """The scenario in a YAML text; `name` is what problems call it, `path` where it stands. Raises `ScenarioError`."""
     data, places = read_yaml(text, name)
     if data is None:
         raise ScenarioError([f"{name}: the file is empty"])
-    return _validate(data, places)
+    return _validate(data, places, str(path or ""), variables or {})
+
+
+def _open_beside(wanted: str, by: str) -> tuple[str, tuple[Any, Places]]:
+    """The file of a scenario that another one (a path, or "" for none) extends, and what it holds."""
+    path = _path_of(wanted)
+    if path == Path(wanted) and not path.is_absolute() and by:
+        path = Path(by).parent / path
+    data, places = read_yaml(_text_of(path), str(path) if path == Path(wanted) else path.name)
+    return str(path.resolve()), (data, places)
 
 
 def schema_json() -> bytes:
@@ -91,7 +109,10 @@ def _text_of(path: Path) -> bytes:
         raise ScenarioError([f"{path}: cannot be read: {reason}"]) from None
 
 
-def _validate(data: Any, places: Places) -> Scenario:
+def _validate(data: Any, places: Places, path: str, variables: Mapping[str, Any]) -> Scenario:
+    name = str(Path(path).resolve()) if path else ""
+    data, places = with_grounds(data, places, name, _open_beside)
+    data = with_variables(data, places, variables)
     if not isinstance(data, dict):
         raise ScenarioError([f"{places.name}: a scenario is a mapping of fields such as 'nodes' and 'vms'"])
     try:

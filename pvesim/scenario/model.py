@@ -355,6 +355,8 @@ class FleetModel(Model):
 class Scenario(Model):
     """A simulated cluster as it is at the start, and what must hold when MCP tools are called on it."""
 
+    extends: str | None = Field(None, description="The scenario that this one changes: its name, or a file beside it.")
+    variables: dict[str, Option] = Field({}, description="Values by name; ${name} in a text stands for one.")
     description: str = ""
     seed: int = Field(0, ge=0)
     start: Moment = 1_767_225_600.0

@@ -53,19 +53,30 @@ class Places:
     def __init__(self, name: str = "", root: Any = None) -> None:
         self.name = name
         self._root = root
+        self._grounds: list[Places] = []
         self._problems: list[tuple[int, int, str]] = []
+
+    def stands_on(self, ground: Places) -> None:
+        """Look for fields that this document does not hold in another one, which it extends."""
+        self._grounds.append(ground)
 
     def add(self, location: Sequence[Hashable], text: str) -> None:
         """Note a problem with the field at `location`, such as `("vms", 100, "config", "scsi0")`."""
-        mark = self._mark(location)
+        # The document that holds most of the way to the field; of several the first, which covers the others.
+        name, (_, mark) = max(
+            ((document.name, document._mark(location)) for document in (self, *self._grounds)),
+            key=lambda found: found[1][0],
+        )
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        place = f"{self.name}:{line}:{column}" if mark else self.name
+        place = f"{name}:{line}:{column}" if mark else name
         path = ".".join(str(part) for part in location)
         self._problems.append((line, column, ": ".join(part for part in (place, path, text) if part)))
 
     def fresh(self) -> Places:
         """The same places with no problem noted."""
-        return Places(self.name, self._root)
+        other = Places(self.name, self._root)
+        other._grounds = self._grounds
+        return other
 
     def check(self) -> None:
         """Raise `ScenarioError` with all problems noted so far, in the order of the file, if there are any."""
@@ -73,17 +84,17 @@ class Places:
             in_order = sorted(self._problems, key=lambda problem: problem[:2])
             raise ScenarioError(list(dict.fromkeys(text for _, _, text in in_order)))
 
-    def _mark(self, location: Sequence[Hashable]) -> Any:
-        """The mark of the field, or of the nearest place that contains it; None where there is no document."""
+    def _mark(self, location: Sequence[Hashable]) -> tuple[int, Any]:
+        """How many levels of the way to the field are here, and the mark of the last; none where is no document."""
         if self._root is None:
-            return None
+            return 0, None
         mark, node = self._root.start_mark, self._root
-        for part in location:
+        for depth, part in enumerate(location):
             found = _child(node, part)
             if found is None:
-                break
+                return depth, mark
             mark, node = found
-        return mark
+        return len(location), mark
 
 
 def _child(node: Any, part: Hashable) -> tuple[Any, Any] | None:
