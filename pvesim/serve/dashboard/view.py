@@ -15,6 +15,7 @@ from pvesim.cluster.records import Cluster, QuorumLoss
 from pvesim.cluster.rules import is_quorate
 from pvesim.core.tasks import Task
 from pvesim.core.world import World
+from pvesim.faults.records import Fault, Happened, Planned, Trigger
 from pvesim.guests.records import Guest
 from pvesim.guests.sizes import maxmem
 from pvesim.ha.records import HaResource
@@ -44,12 +45,14 @@ class View:
         self._round_since = float("-inf")
         self._guests: dict[int, tuple[Guest, tuple[Any, ...], Row]] = {}
         self._last_request: Any = None
+        self._troubles = 0
 
     def changes(self) -> dict[str, Any]:
         """The parts that differ from what this viewer knows; the first time all of them.
 
         `clock` and `cluster` are whole; `nodes`, `guests`, `storages` and `tasks` map an id to its row, or to None
-        where it is gone; `checkpoints` is a list; `requests` are the new ones, oldest first, and `unshown` how many
+        where it is gone; `checkpoints` is a list; `trouble` is a number that grows when faults or the timeline are other
+        than they were, as the control API tells; `requests` are the new ones, oldest first, and `unshown` how many
         more there were.
         """
         simulator = self._simulator
@@ -61,6 +64,7 @@ class View:
             self._whole(found, "clock", _clock(simulator))
             self._whole(found, "cluster", _cluster(world))
             self._whole(found, "checkpoints", list(simulator.checkpoints))
+            self._trouble(found, world)
             self._table(found, "nodes", world, (Node, Guest), _nodes)
             self._table(found, "guests", world, (Guest, Node, Pool, HaResource), self._guest_rows)
             self._table(found, "storages", world, (Storage, Space, Volume, Node), _storages)
@@ -74,6 +78,14 @@ class View:
         now = self._real()
         if round_of(world.now) != self._round and now - self._round_since >= _FIGURES_EVERY:
             self._round, self._round_since = round_of(world.now), now
+
+    def _trouble(self, found: dict[str, Any], world: World) -> None:
+        live = sum(fault.live(world.now) for fault in world.rows(Fault).values())
+        stamp = (world, live, *(world.revision(kind) for kind in (Fault, Planned, Trigger, Happened)))
+        if self._stamps.get("trouble") != stamp:
+            self._stamps["trouble"] = stamp
+            self._troubles += 1
+            found["trouble"] = self._troubles
 
     def _whole(self, found: dict[str, Any], part: str, value: Any) -> None:
         if self._sent.get(part) != value:

@@ -34,7 +34,7 @@ def test_the_first_look_tells_everything(simulator: Simulator) -> None:
     assert told["cluster"] == {"name": "homelab", "quorate": True, "split": False}
     assert told["clock"]["mode"] == "manual"
     assert told["storages"]["pve1/local"]["place"] == "pve1"
-    assert {"clock", "cluster", "checkpoints", "nodes", "guests", "storages", "tasks"} == set(told)
+    assert {"clock", "cluster", "checkpoints", "trouble", "nodes", "guests", "storages", "tasks"} == set(told)
 
 
 def test_where_nothing_happens_nothing_is_told(view: View) -> None:
@@ -76,6 +76,14 @@ def test_guests_of_a_node_that_is_lost_are_unknown(simulator: Simulator, view: V
     told = view.changes()
     assert told["nodes"]["pve2"]["online"] is False
     assert told["guests"]["105"]["state"] == "unknown"
+
+
+def test_trouble_is_told_of_when_it_comes_and_when_its_time_is_over(simulator: Simulator, view: View) -> None:
+    simulator.faults.add(path="/**", delay="1s", for_="60s")
+    first = view.changes()["trouble"]
+    assert "trouble" not in view.changes()
+    simulator.clock.advance(61)
+    assert view.changes()["trouble"] > first
 
 
 def ask(simulator: Simulator, path: str) -> None:
