@@ -8,6 +8,7 @@ from proxmox_mcp.tools import removal as _removal  # noqa: F401 - likewise
 from proxmox_mcp.tools.access import access
 from proxmox_mcp.tools.agent import agent
 from proxmox_mcp.tools.api import api
+from proxmox_mcp.tools.availability import availability
 from proxmox_mcp.tools.backup_jobs import backup_jobs
 from proxmox_mcp.tools.backups import backups
 from proxmox_mcp.tools.cluster import cluster
@@ -15,6 +16,7 @@ from proxmox_mcp.tools.config import config
 from proxmox_mcp.tools.creation import creation
 from proxmox_mcp.tools.finding import diagnosis
 from proxmox_mcp.tools.firewall import firewall
+from proxmox_mcp.tools.firewall_rules import firewall_rules
 from proxmox_mcp.tools.guests import guests
 from proxmox_mcp.tools.hardware import hardware
 from proxmox_mcp.tools.inventory import inventory
@@ -51,5 +53,7 @@ TOOLSETS: tuple[Toolset, ...] = (
     backup_jobs,
     pools,
     access,
+    firewall_rules,
+    availability,
 )
 """All of them, in the order in which a model reads about them."""
