@@ -120,6 +120,9 @@ def _filled_text(text: str, location: Location, values: Mapping[Any, Any], place
     def fill(match: re.Match[str]) -> str:
         if match[0].startswith("$$"):
             return match[0][1:]
+        if match[1] not in values and location[:1] == ("contract",):
+            # There it stands for what an earlier step answered, which is known only when the contract runs.
+            return match[0]
         if match[1] not in values:
             known = ", ".join(map(str, values)) or "none"
             places.add(location, f"no variable '{match[1]}' (there are: {known})")
