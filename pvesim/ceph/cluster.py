@@ -1,6 +1,7 @@
 """The Ceph cluster that a world has: where a storage of type `rbd` or `cephfs` names no monitors, the nodes are it.
 
-The first three nodes have a monitor and a manager, every node has two OSDs, and the pools are those of the storages.
+The first three nodes have a monitor and a manager, every node has two OSDs, and the pools are those of the storages,
+until something is made or removed: from then on all of it is recorded.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pvesim.ceph.records import CephState
+from pvesim.ceph.records import CephDaemon, CephOsd, CephState, Kind
 from pvesim.core.errors import Failure
 from pvesim.core.tasks import Task, effect
 from pvesim.core.world import World
@@ -20,7 +21,7 @@ from pvesim.storage.rules import space_of
 
 NOT_INSTALLED = "binary not installed: /usr/bin/ceph-mon"
 VERSION, RELEASE, COMMIT = "19.2.3", "squid", "2f03f1cd83e5d40cdf1393cb64a662a8e8bb07c6"
-MONITORS, OSDS_PER_NODE, COPIES = 3, 2, 3
+MONITORS, METADATA_SERVERS, OSDS_PER_NODE, COPIES = 3, 2, 2, 3
 FLAGS: Mapping[str, str] = {
     "nobackfill": "Data is not moved to new places.",
     "nodeep-scrub": "No deep scrubs are started.",
@@ -38,11 +39,32 @@ FLAGS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Osd:
-    """One OSD; it is up while its node is."""
+    """One OSD; it is up while it is started and its node is online. `size` are bytes."""
 
     id: int
     node: Node
     is_in: bool
+    size: int
+    running: bool = True
+    device: str = ""
+
+    @property
+    def up(self) -> bool:
+        return self.running and self.node.online
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """A monitor, a manager or a metadata server; it is up while it is started and its node is online."""
+
+    kind: Kind
+    id: str
+    node: Node
+    running: bool = True
+
+    @property
+    def up(self) -> bool:
+        return self.running and self.node.online
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +93,19 @@ class Ceph:
 
     fsid: str
     nodes: tuple[Node, ...]
+    daemons: tuple[Daemon, ...]
     osds: tuple[Osd, ...]
     pools: tuple[Pool, ...]
     filesystems: tuple[str, ...]
     state: CephState
 
-    @property
-    def monitors(self) -> tuple[Node, ...]:
-        return self.nodes[:MONITORS]
+    def of(self, kind: Kind) -> list[Daemon]:
+        """The daemons of a kind."""
+        return [daemon for daemon in self.daemons if daemon.kind == kind]
 
     @property
     def raw_total(self) -> int:
-        return COPIES * max((pool.total for pool in self.pools), default=0)
+        return sum(osd.size for osd in self.osds)
 
     @property
     def raw_used(self) -> int:
@@ -91,38 +114,85 @@ class Ceph:
 
 def find_ceph(world: World, node: str) -> Ceph:
     """The Ceph cluster. Raises `Failure` as a node does on which Ceph is not installed."""
-    storages = [storage for storage in world.rows(Storage).values() if _is_local(storage)]
-    if not storages:
+    storages = local_storages(world)
+    state = world.get(CephState, "ceph")
+    if not storages and state is None:
         raise Failure(NOT_INSTALLED)
+    state = state or CephState()
     nodes = tuple(world.rows(Node).values())
-    state = world.get(CephState, "ceph") or CephState()
-    owners = [member for member in nodes for _ in range(OSDS_PER_NODE)]
-    osds = tuple(Osd(number, owner, number not in state.out) for number, owner in enumerate(owners))
     digest = hashlib.blake2b(f"{world.seed}:ceph".encode(), digest_size=16).hexdigest()
     fsid = f"{digest[:8]}-{digest[8:12]}-4{digest[13:16]}-8{digest[17:20]}-{digest[20:]}"
-    filesystems = tuple(
-        str(storage.options.get("fs-name", "cephfs")) for storage in storages if storage.type == "cephfs"
-    )
-    return Ceph(fsid, nodes, osds, _pools(world, node, storages, state), filesystems, state)
+    named = [_file_system(storage) for storage in storages if storage.type == "cephfs"]
+    filesystems = tuple(dict.fromkeys((*named, *state.filesystems)))
+    pools = _pools(world, node, storages, filesystems, state)
+    if state.settled:
+        daemons, osds = _recorded(world, state)
+    else:
+        daemons, osds = _given(nodes, bool(filesystems), COPIES * max((pool.total for pool in pools), default=0), state)
+    return Ceph(fsid, nodes, daemons, osds, pools, filesystems, state)
+
+
+def local_storages(world: World) -> list[Storage]:
+    """The storages on the nodes' own Ceph."""
+    return [storage for storage in world.rows(Storage).values() if _is_local(storage)]
 
 
 def _is_local(storage: Storage) -> bool:
     return storage.type in ("rbd", "cephfs") and not storage.options.get("monhost") and not storage.disable
 
 
-def _pools(world: World, node: str, storages: list[Storage], state: CephState) -> tuple[Pool, ...]:
+def _file_system(storage: Storage) -> str:
+    return str(storage.options.get("fs-name", "cephfs"))
+
+
+def _recorded(world: World, state: CephState) -> tuple[tuple[Daemon, ...], tuple[Osd, ...]]:
+    nodes = world.rows(Node)
+    daemons = (
+        Daemon(each.kind, each.id, nodes[each.node], each.running)
+        for each in world.rows(CephDaemon).values()
+        if each.node in nodes
+    )
+    osds = (
+        Osd(each.number, nodes[each.node], each.number not in state.out, each.size, each.running, each.device)
+        for each in sorted(world.rows(CephOsd).values(), key=lambda osd: osd.number)
+        if each.node in nodes
+    )
+    return tuple(daemons), tuple(osds)
+
+
+def _given(
+    nodes: tuple[Node, ...], with_files: bool, raw_total: int, state: CephState
+) -> tuple[tuple[Daemon, ...], tuple[Osd, ...]]:
+    """What a world begins with."""
+    kinds: dict[Kind, int] = {"mon": MONITORS, "mgr": MONITORS, "mds": METADATA_SERVERS if with_files else 0}
+    daemons = [Daemon(kind, node.name, node) for kind, count in kinds.items() for node in nodes[:count]]
+    owners = [node for node in nodes for _ in range(OSDS_PER_NODE)]
+    size = raw_total // max(1, len(owners))
+    osds = [Osd(number, owner, number not in state.out, size) for number, owner in enumerate(owners)]
+    return tuple(daemons), tuple(osds)
+
+
+def _pools(
+    world: World, node: str, storages: list[Storage], filesystems: tuple[str, ...], state: CephState
+) -> tuple[Pool, ...]:
+    rooms = {storage.storage: space_of(world, storage, node) for storage in storages}
+    total = max((room.total for room in rooms.values()), default=0)
     found: dict[str, tuple[str, int, int]] = {".mgr": ("mgr", 1 << 20, 0)}
     for storage in storages:
-        total, used, _, _ = space_of(world, storage, node)
         if storage.type == "rbd":
-            found[str(storage.options.get("pool", "rbd"))] = ("rbd", used, total)
-        else:
-            name = str(storage.options.get("fs-name", "cephfs"))
-            found[f"{name}_data"] = ("cephfs", used, total)
-            found[f"{name}_metadata"] = ("cephfs", 1 << 20, total)
+            room = rooms[storage.storage]
+            found[str(storage.options.get("pool", "rbd"))] = ("rbd", room.used, room.total)
+    for name in filesystems:
+        used = sum(
+            rooms[each.storage].used for each in storages if each.type == "cephfs" and _file_system(each) == name
+        )
+        found[f"{name}_data"] = ("cephfs", used, total)
+        found[f"{name}_metadata"] = ("cephfs", 1 << 20, total)
+    for name, application in state.made.items():
+        found.setdefault(name, (application, 0, total))
+    kept = ((name, figures) for name, figures in found.items() if name not in state.gone)
     return tuple(
-        Pool(number, name, *figures, state.pools.get(name, {}))
-        for number, (name, figures) in enumerate(found.items(), start=1)
+        Pool(number, name, *figures, state.pools.get(name, {})) for number, (name, figures) in enumerate(kept, start=1)
     )
 
 
@@ -152,9 +222,10 @@ def set_pool(world: World, task: Task | None, name: str, settings: Mapping[str, 
 
 def find_osd(ceph: Ceph, number: int) -> Osd:
     """One OSD. Raises `Failure`."""
-    if not 0 <= number < len(ceph.osds):
-        raise Failure(f"OSD '{number}' does not exist")
-    return ceph.osds[number]
+    for osd in ceph.osds:
+        if osd.id == number:
+            return osd
+    raise Failure(f"OSD '{number}' does not exist")
 
 
 def find_pool(ceph: Ceph, name: str) -> Pool:

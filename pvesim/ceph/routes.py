@@ -1,16 +1,16 @@
-"""`/nodes/{node}/ceph` and `/cluster/ceph`. Making and removing daemons and pools is not modelled."""
+"""`/nodes/{node}/ceph` and `/cluster/ceph`: what there is, flags and settings."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import Any
 
 from pvesim.ceph import cluster, views
 from pvesim.ceph.cluster import Ceph, find_ceph, find_osd, find_pool
-from pvesim.core.errors import NotModelled
+from pvesim.ceph.pools import RULE, check_rule
 from pvesim.core.sections import split_changes
 from pvesim.core.tasks import MISSING_LOG, Step
-from pvesim.routing import Answer, Call, refusal, route
+from pvesim.routing import Answer, Call, route
 
 _PLACE = "/nodes/{node}/ceph"
 Rows = list[dict[str, Any]]
@@ -100,7 +100,7 @@ def read_osd_volume(call: Call) -> dict[str, Any]:
 @route("GET", f"{_PLACE}/osd/{{osdid}}/metadata")
 def read_osd(call: Call) -> dict[str, Any]:
     ceph = _ceph(call)
-    return views.osd_details(ceph, find_osd(ceph, call.params["osdid"]))
+    return views.osd_details(find_osd(ceph, call.params["osdid"]))
 
 
 @route("GET", f"{_PLACE}/cmd-safety")
@@ -125,6 +125,7 @@ def read_pool(call: Call) -> dict[str, Any]:
 def set_pool(call: Call) -> str:
     pool = find_pool(_ceph(call), call.params["name"])
     settings, _, _ = split_changes(call.params, "node", "name")
+    check_rule(settings)
     step = Step(after=0.5, effect="ceph.set_pool", arguments=(pool.name, settings))
     return call.start("cephsetpool", pool.name, [step])
 
@@ -137,7 +138,7 @@ def list_filesystems(call: Call) -> Rows:
 @route("GET", f"{_PLACE}/rules")
 def list_rules(call: Call) -> Rows:
     _ceph(call)
-    return [{"name": "replicated_rule"}]
+    return [{"name": RULE}]
 
 
 # -- configuration and log ---------------------------------------------------------------------------------------------
@@ -168,33 +169,3 @@ def read_crush_map(call: Call) -> str:
 def read_log(call: Call) -> Answer:
     _ceph(call)
     return Answer([{"n": 1, "t": MISSING_LOG}], {"total": 1})
-
-
-# -- what only refuses -------------------------------------------------------------------------------------------------
-
-
-def _refuse(call: Call) -> NoReturn:
-    """Without Ceph these answer as PVE does; with it they are not modelled."""
-    _ceph(call)
-    raise NotModelled(f"{call.method.verb} {call.method.path} is not modelled by pvesim")
-
-
-for _verb, _path in (
-    ("POST", "fs/{name}"),
-    ("POST", "init"),
-    ("POST", "mds/{name}"),
-    ("DELETE", "mds/{name}"),
-    ("POST", "mgr/{id}"),
-    ("DELETE", "mgr/{id}"),
-    ("POST", "mon/{monid}"),
-    ("DELETE", "mon/{monid}"),
-    ("POST", "osd"),
-    ("DELETE", "osd/{osdid}"),
-    ("POST", "osd/{osdid}/scrub"),
-    ("POST", "pool"),
-    ("DELETE", "pool/{name}"),
-    ("POST", "restart"),
-    ("POST", "start"),
-    ("POST", "stop"),
-):
-    refusal(_verb, f"{_PLACE}/{_path}")(_refuse)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from pvesim.ceph.cluster import COMMIT, COPIES, FLAGS, RELEASE, VERSION, Ceph, Osd, Pool
+from pvesim.ceph.cluster import COMMIT, COPIES, FLAGS, RELEASE, VERSION, Ceph, Daemon, Osd, Pool
+from pvesim.ceph.records import Kind
+from pvesim.contract.formats import parse_size
 from pvesim.core.errors import Failure
 from pvesim.core.world import World
 from pvesim.nodes.records import Node
@@ -19,21 +22,23 @@ _OBJECT = 4 * 1024**2
 
 def status(world: World, ceph: Ceph) -> Row:
     """`GET /cluster/ceph/status`: what `ceph status` says."""
-    quorum = [number for number, node in enumerate(ceph.monitors) if node.online]
-    up, active = [osd for osd in ceph.osds if osd.node.online], [osd for osd in ceph.osds if osd.is_in]
+    monitors, managers = ceph.of("mon"), [manager for manager in ceph.of("mgr") if manager.up]
+    servers = [server for server in ceph.of("mds") if server.up]
+    quorum = [number for number, monitor in enumerate(monitors) if monitor.up]
+    up, active = [osd for osd in ceph.osds if osd.up], [osd for osd in ceph.osds if osd.is_in]
     return {
         "fsid": ceph.fsid,
         "health": _health(ceph),
         "monmap": {
             "epoch": 1,
             "min_mon_release_name": RELEASE,
-            "mons": [{"name": node.name, "rank": rank} for rank, node in enumerate(ceph.monitors)],
-            "num_mons": len(ceph.monitors),
+            "mons": [{"name": monitor.id, "rank": rank} for rank, monitor in enumerate(monitors)],
+            "num_mons": len(monitors),
         },
         "quorum": quorum,
-        "quorum_age": int(world.now - min((node.started for node in ceph.monitors), default=world.now)),
-        "quorum_names": [ceph.monitors[number].name for number in quorum],
-        "mgrmap": {"available": bool(quorum), "num_standbys": max(0, len(quorum) - 1), "services": {}},
+        "quorum_age": int(world.now - min((monitor.node.started for monitor in monitors), default=world.now)),
+        "quorum_names": [monitors[number].id for number in quorum],
+        "mgrmap": {"available": bool(managers), "num_standbys": max(0, len(managers) - 1), "services": {}},
         "osdmap": {
             "epoch": 100,
             "num_in_osds": len(active),
@@ -42,7 +47,7 @@ def status(world: World, ceph: Ceph) -> Row:
             "num_up_osds": len(up),
         },
         "pgmap": _placement(ceph),
-        "fsmap": {"by_rank": [], "epoch": 1, "up:standby": max(0, len(quorum) - 1)},
+        "fsmap": {"by_rank": [], "epoch": 1, "up:standby": max(0, len(servers) - len(ceph.filesystems))},
         "progress_events": {},
         "servicemap": {"epoch": 1, "services": {}},
     }
@@ -65,17 +70,17 @@ def _placement(ceph: Ceph) -> Row:
 
 
 def _complete(ceph: Ceph) -> bool:
-    return all(osd.node.online and osd.is_in for osd in ceph.osds)
+    return all(osd.up and osd.is_in for osd in ceph.osds)
 
 
 def _health(ceph: Ceph) -> Row:
-    down = [osd for osd in ceph.osds if not osd.node.online]
-    away = [node.name for node in ceph.monitors if not node.online]
+    down, monitors = [osd for osd in ceph.osds if not osd.up], ceph.of("mon")
+    away = [monitor.id for monitor in monitors if not monitor.up]
     checks = {}
     if down:
         checks["OSD_DOWN"] = _check(f"{len(down)} osds down", len(down))
     if away:
-        checks["MON_DOWN"] = _check(f"{len(away)}/{len(ceph.monitors)} mons down", len(away))
+        checks["MON_DOWN"] = _check(f"{len(away)}/{len(monitors)} mons down", len(away))
     if ceph.state.flags:
         checks["OSDMAP_FLAGS"] = _check(f"{','.join(ceph.state.flags)} flag(s) set", len(ceph.state.flags))
     return {"checks": checks, "mutes": [], "status": "HEALTH_WARN" if checks else "HEALTH_OK"}
@@ -93,36 +98,36 @@ def flags(ceph: Ceph) -> list[Row]:
 def metadata(ceph: Ceph) -> Row:
     """`GET /cluster/ceph/metadata`."""
     version = {"parts": VERSION.split("."), "str": VERSION}
-    monitors = {f"{node.name}@{node.name}": {**_daemon(node), "addrs": _address(node)} for node in ceph.monitors}
-    managers = {f"{node.name}@{node.name}": {**_daemon(node), "addr": node.ip} for node in ceph.monitors}
     return {
-        "mds": {f"{node.name}@{node.name}": {**_daemon(node), "addr": node.ip} for node in _metadata_servers(ceph)},
-        "mgr": managers,
-        "mon": monitors,
+        "mds": {name: {**row, "addr": ip} for name, ip, row in _described(ceph, "mds")},
+        "mgr": {name: {**row, "addr": ip} for name, ip, row in _described(ceph, "mgr")},
+        "mon": {name: {**row, "addrs": _address(ip)} for name, ip, row in _described(ceph, "mon")},
         "node": {node.name: {"buildcommit": COMMIT, "version": version} for node in ceph.nodes},
         "osd": [_osd_metadata(osd) for osd in ceph.osds],
     }
 
 
-def _address(node: Node) -> str:
-    return f"[v2:{node.ip}:3300/0,v1:{node.ip}:6789/0]"
+def _described(ceph: Ceph, kind: Kind) -> Iterator[tuple[str, str, Row]]:
+    """Each daemon of a kind: the name under which it is listed, its address, and what it says of itself."""
+    for daemon in ceph.of(kind):
+        yield f"{daemon.id}@{daemon.node.name}", daemon.node.ip, {**_daemon(daemon.node), "name": daemon.id}
+
+
+def _address(ip: str) -> str:
+    return f"[v2:{ip}:3300/0,v1:{ip}:6789/0]"
 
 
 def _daemon(node: Node) -> Row:
     memory = {"mem_swap_kb": node.hardware.swap // 1024, "mem_total_kb": node.hardware.memory // 1024}
     version = {"ceph_release": RELEASE, "ceph_version": _FULL_VERSION, "ceph_version_short": VERSION}
-    return {**memory, **version, "hostname": node.name, "name": node.name}
+    return {**memory, **version, "hostname": node.name}
 
 
 def _osd_metadata(osd: Osd) -> Row:
-    about = {name: value for name, value in _daemon(osd.node).items() if name != "name"}
+    about = _daemon(osd.node)
     address = f"[v2:{osd.node.ip}:{6800 + 4 * osd.id}/1]"
     store = {"device_id": f"PVESIM_SSD_{osd.id}", "osd_data": f"/var/lib/ceph/osd/ceph-{osd.id}"}
     return {**about, **store, "back_addr": address, "front_addr": address, "id": osd.id, "osd_objectstore": "bluestore"}
-
-
-def _metadata_servers(ceph: Ceph) -> tuple[Node, ...]:
-    return ceph.monitors[:2] if ceph.filesystems else ()
 
 
 # -- daemons -----------------------------------------------------------------------------------------------------------
@@ -132,56 +137,58 @@ def monitors(ceph: Ceph) -> list[Row]:
     """`GET /nodes/{node}/ceph/mon`."""
     return [
         {
-            "addr": f"{node.ip}:6789/0",
+            "addr": f"{monitor.node.ip}:6789/0",
             "ceph_version": _FULL_VERSION,
             "ceph_version_short": VERSION,
             "direxists": 1,
-            "host": node.name,
-            "name": node.name,
-            "quorum": int(node.online),
+            "host": monitor.node.name,
+            "name": monitor.id,
+            "quorum": int(monitor.up),
             "rank": rank,
             "service": 1,
-            "state": "running" if node.online else "stopped",
+            "state": "running" if monitor.up else "stopped",
         }
-        for rank, node in enumerate(ceph.monitors)
+        for rank, monitor in enumerate(ceph.of("mon"))
     ]
 
 
 def managers(ceph: Ceph) -> list[Row]:
     """`GET /nodes/{node}/ceph/mgr`: the first that answers is active."""
-    return _first_active(ceph.monitors, {})
+    return [row for row, _ in _with_states(ceph.of("mgr"), 1)]
 
 
 def metadata_servers(ceph: Ceph) -> list[Row]:
-    """`GET /nodes/{node}/ceph/mds`."""
-    return _first_active(_metadata_servers(ceph), {"rank": 0})
+    """`GET /nodes/{node}/ceph/mds`: each file system has an active one, as far as there are some."""
+    rows = _with_states(ceph.of("mds"), len(ceph.filesystems))
+    return [row if rank is None else {**row, "rank": rank} for row, rank in rows]
 
 
-def _first_active(nodes: tuple[Node, ...], extra: Row) -> list[Row]:
-    rows: list[Row] = []
-    for node in nodes:
-        active = node.online and not any(row["state"] == "active" for row in rows)
-        state = "active" if active else "standby" if node.online else "stopped"
-        rows.append(
-            {"addr": node.ip, "host": node.name, "name": node.name, "state": state, **(extra if active else {})}
-        )
+def _with_states(daemons: list[Daemon], wanted: int) -> list[tuple[Row, int | None]]:
+    """The rows of daemons, each with its number among the active ones."""
+    rows: list[tuple[Row, int | None]] = []
+    active = 0
+    for daemon in daemons:
+        rank = active if daemon.up and active < wanted else None
+        active += rank is not None
+        state = "stopped" if not daemon.up else "standby" if rank is None else "active"
+        rows.append(({"addr": daemon.node.ip, "host": daemon.node.name, "name": daemon.id, "state": state}, rank))
     return rows
 
 
 def osd_tree(ceph: Ceph) -> Row:
     """`GET /nodes/{node}/ceph/osd`: the OSDs below their nodes."""
-    size = ceph.raw_total // max(1, len(ceph.osds))
     used = ceph.raw_used // max(1, sum(osd.is_in for osd in ceph.osds))
     hosts = []
     for position, node in enumerate(ceph.nodes):
-        leaves = [_osd_row(osd, size, used) for osd in ceph.osds if osd.node is node]
+        leaves = [_osd_row(osd, used) for osd in ceph.osds if osd.node is node]
         host = {"id": str(-2 - position), "leaf": 0, "name": node.name, "type": "host", "version": VERSION}
         hosts.append({**host, "children": leaves})
     root = {"children": [{"children": hosts, "id": "-1", "leaf": 0, "name": "default", "type": "root"}], "leaf": 0}
     return {"flags": ",".join(ceph.state.flags), "root": root}
 
 
-def _osd_row(osd: Osd, size: int, used: int) -> Row:
+def _osd_row(osd: Osd, used: int) -> Row:
+    size = osd.size
     share = used / size if osd.is_in and size else 0.0
     return {
         "blfsdev": "",
@@ -198,7 +205,7 @@ def _osd_row(osd: Osd, size: int, used: int) -> Row:
         "osdtype": "bluestore",
         "percent_used": 100 * share,
         "reweight": 1 if osd.is_in else 0,
-        "status": "up" if osd.node.online else "down",
+        "status": "up" if osd.up else "down",
         "total_space": size,
         "type": "osd",
     }
@@ -213,17 +220,17 @@ def osd_volume(ceph: Ceph, osd: Osd, type: str, created: str) -> Row:
         "creation_time": created,
         "lv_name": name,
         "lv_path": f"/dev/{group}/{name}",
-        "lv_size": ceph.raw_total // len(ceph.osds),
+        "lv_size": osd.size,
         "lv_uuid": f"{ceph.fsid[:-4]}{osd.id:04}",
         "vg_name": group,
     }
 
 
-def osd_details(ceph: Ceph, osd: Osd) -> Row:
+def osd_details(osd: Osd) -> Row:
     """`GET …/osd/{osdid}/metadata`."""
     about = _osd_metadata(osd)
-    block = {"device": "block", "type": "ssd", "size": ceph.raw_total // len(ceph.osds), "support_discard": 1}
-    device = f"sd{chr(ord('a') + osd.id % 24)}"
+    block = {"device": "block", "type": "ssd", "size": osd.size, "support_discard": 1}
+    device = osd.device or f"sd{chr(ord('a') + osd.id % 24)}"
     addresses = {"hb_back_addr": about["back_addr"], "hb_front_addr": about["front_addr"]}
     shown = ("back_addr", "front_addr", "hostname", "id", "osd_data", "osd_objectstore")
     own = {"mem_usage": 2 * 1024**3, "pid": 1500 + osd.id, "version": f"{VERSION} ({COMMIT})"}
@@ -254,6 +261,8 @@ def pool_row(pool: Pool) -> Row:
         "size": pool.size,
         "type": "replicated",
     }
+    if "target_size" in pool.settings:
+        row["target_size"] = parse_size(str(pool.settings["target_size"]))
     return row | {name: pool.settings[name] for name in ("pg_num_min", "target_size_ratio") if name in pool.settings}
 
 
@@ -290,14 +299,19 @@ def filesystems(ceph: Ceph) -> list[Row]:
 
 def configuration(ceph: Ceph) -> str:
     """`GET /nodes/{node}/ceph/cfg/raw`: the file that all nodes share."""
-    hosts = " ".join(node.ip for node in ceph.monitors)
-    lines = ["[global]", f"\tfsid = {ceph.fsid}", f"\tmon_host = {hosts}", f"\tosd_pool_default_size = {COPIES}", ""]
-    return "\n".join(lines)
+    lines = [f"\t{name} = {value}" for name, value in _settings(ceph).items()]
+    return "\n".join(["[global]", *lines, ""])
+
+
+def _settings(ceph: Ceph) -> dict[str, str]:
+    hosts = " ".join(monitor.node.ip for monitor in ceph.of("mon"))
+    known = {"fsid": ceph.fsid, "mon_host": hosts, "osd_pool_default_size": str(COPIES), **ceph.state.networks}
+    return dict(sorted(known.items()))
 
 
 def configured_values(ceph: Ceph, keys: str) -> Row:
     """`GET …/cfg/value`: the values asked for as `section:key`, by section."""
-    known = {"fsid": ceph.fsid, "osd_pool_default_size": str(COPIES)}
+    known = _settings(ceph)
     found: dict[str, Row] = {}
     for item in keys.replace(";", ",").replace(" ", ",").split(","):
         section, _, key = item.partition(":")
@@ -321,5 +335,6 @@ def safety(ceph: Ceph, service: str, id: str) -> Row:
     if service == "osd":
         safe = _complete(ceph) and len(ceph.osds) > COPIES
     else:
-        safe = sum(node.online for node in ceph.monitors) > len(ceph.monitors) // 2 + (service == "mon")
+        fellows = [each for each in ceph.of("mon") if each.up]
+        safe = len(fellows) > len(ceph.of("mon")) // 2 + (service == "mon")
     return {"safe": int(safe), "status": "" if safe else f"{service}.{id} is needed"}

@@ -200,8 +200,9 @@ def initialize_steps(world: World, node: str, path: str) -> list[Step]:
 
 def wipe_steps(world: World, node: str, path: str) -> list[Step]:
     """The task of `PUT …/wipedisk`. Raises `Failure` for a disk that something stands on."""
-    name = find_disk(world, node, path)["devpath"].removeprefix("/dev/")
-    if any(name in media.disks for media in media_of(world, node)):
+    row = find_disk(world, node, path)
+    name = row["devpath"].removeprefix("/dev/")
+    if row["osdid"] >= 0 or any(name in media.disks for media in media_of(world, node)):
         raise Failure(f"disk/partition '{path}' has a holder")
     return [Step(after=0.5, effect="nodes.label_disk", arguments=(node, path, False))]
 

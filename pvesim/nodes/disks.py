@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from string import ascii_lowercase
 from typing import Any
 
+from pvesim.ceph.records import CephOsd
 from pvesim.core.errors import Failure
 from pvesim.core.world import World
 from pvesim.nodes.records import Disk, Medium
@@ -87,8 +88,13 @@ def disks(world: World, node: str, wanted: str | None = None) -> list[dict[str, 
             if name not in known:
                 label = LABELS[media.kind]
                 rows.append(_row(f"{node}:{media.name}", Disk(node, name, media.total, gpt=True, label=label)))
-    rows += [_row(f"{node}:{disk.name}", disk, use.get(disk.name)) for disk in spare]
+    rows += [{**_row(f"{node}:{disk.name}", disk, use.get(disk.name)), **_osds_on(world, disk)} for disk in spare]
     return [row for row in rows if wanted is None or "used" not in row]
+
+
+def _osds_on(world: World, disk: Disk) -> dict[str, Any]:
+    numbers = [osd.number for osd in world.rows(CephOsd).values() if (osd.node, osd.device) == disk.key]
+    return {"osdid": numbers[0], "osdid-list": [str(number) for number in numbers]} if numbers else {}
 
 
 def _row(seed: str, disk: Disk, media: Media | None = None) -> dict[str, Any]:

@@ -159,10 +159,12 @@ def _medium(storage: Storage) -> tuple[Any, ...]:
 
 def _host(storage: Storage) -> tuple[str, str] | None:
     """Whose disks a definition uses: a server, or a node's volume group or pool. None for a plain directory."""
-    for name in ("server", "portal", "monhost", "vgname", "pool"):
+    if storage.type in ("rbd", "cephfs"):
+        return "monhost", str(storage.options.get("monhost", ""))  # none: the nodes' own
+    for name in ("server", "portal", "vgname", "pool"):
         if storage.options.get(name):
             return name, str(storage.options[name])
-    return (storage.type, "") if storage.type in ("rbd", "cephfs") else None
+    return None
 
 
 def update(

@@ -10,23 +10,10 @@ import pytest
 from pvesim.core.errors import ApiError
 from pvesim.engine import Simulator
 from pvesim.nodes.records import Node
-from pvesim.routing import modelled
-from pvesim.storage.records import Space, Storage, Volume
+from pvesim.storage.records import Storage
 from tests.pvesim.small_world import GIB, small_simulator
 
 PLACE = "/nodes/pve1/ceph"
-
-
-@pytest.fixture
-def simulator() -> Simulator:
-    simulator = small_simulator()
-    world = simulator.world
-    world.put(Storage("pool", "rbd", ("images",), shared=True, options={"pool": "vms"}))
-    world.put(Storage("files", "cephfs", ("iso",), shared=True, options={"path": "/mnt/pve/files"}))
-    for storage in ("pool", "files"):
-        world.put(Space(storage, "", 300 * GIB, 0))
-    world.put(Volume("pool", "", "vm-101-disk-5", "images", "raw", 9 * GIB, used=6 * GIB, vmid=101))
-    return simulator
 
 
 @pytest.mark.parametrize(
@@ -110,10 +97,3 @@ def test_what_else_can_be_read(simulator: Simulator) -> None:
     assert simulator.request("GET", f"{PLACE}/mon")[1]["quorum"] == 1
     assert simulator.request("GET", f"{PLACE}/rules") == [{"name": "replicated_rule"}]
     assert simulator.request("GET", f"{PLACE}/cfg/db") == []
-
-
-def test_making_daemons_is_not_modelled(simulator: Simulator) -> None:
-    with pytest.raises(ApiError) as caught:
-        simulator.request("POST", f"{PLACE}/mon/pve2")
-    assert caught.value.status == 501
-    assert ("POST", "/nodes/{node}/ceph/mon/{monid}") not in set(modelled())
