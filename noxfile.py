@@ -1,5 +1,6 @@
 """Check sessions, each in an environment of its own made from uv.lock: `.venv/bin/nox -s NAME`."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -39,6 +40,13 @@ def contract(session: nox.Session) -> None:
 
 
 @nox.session
+def redteam(session: nox.Session) -> None:
+    """What a model, a client or a guest may try against the MCP server's safety; each attempt is a test."""
+    install(session, "test")
+    session.run("pytest", "tests/proxmox_mcp/redteam", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Style, and that the lock file fits pyproject.toml."""
     install(session, "lint")
@@ -59,6 +67,21 @@ def bench(session: nox.Session) -> None:
     """The measured targets; arguments after -- go to the benchmark."""
     install(session, "test")
     session.run("python", "-m", "bench", *session.posargs)
+
+
+@nox.session
+def dashboard(session: nox.Session) -> None:
+    """The live page in a real browser; `-- --screenshots` renews the pictures in docs/images, the rest goes to pytest."""
+    names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
+    browser = os.environ.get("PVE_BROWSER") or next(filter(None, map(shutil.which, names)), None)
+    if browser is None:
+        session.error("no Chromium here: install one (Debian: apt install chromium), or name one in PVE_BROWSER")
+    install(session, "dashboard")
+    arguments = [argument for argument in session.posargs if argument != "--screenshots"]
+    environment = {"PVE_BROWSER": browser}
+    if "--screenshots" in session.posargs:
+        environment["PVE_SCREENSHOTS"] = str(Path("docs/images").resolve())
+    session.run("pytest", "-n0", *(arguments or ["tests/dashboard"]), env=environment)
 
 
 # Other people's clients as tests/clients runs them, by the name of the folder that each gets.

@@ -7,9 +7,11 @@ Client and server are two processes that speak MCP over stdio; nothing leaves th
 
 import io
 import os
+import subprocess
 import sys
 import tempfile
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -134,19 +136,26 @@ def _cut(cell: str, size: int) -> str:
     return cell.ljust(size) if len(cell) <= size else cell[: size - 1] + "…"
 
 
-def _server(access: str) -> StdioServerParameters:
-    """The server as a client starts it: a command line, an environment, a working directory without settings."""
+def _environment() -> dict[str, str]:
+    """Of the server and of the person's commands: this package, and no settings."""
     package = str(Path(__file__).resolve().parents[1])
     path = os.pathsep.join(part for part in (package, os.environ.get("PYTHONPATH")) if part)
+    return {"PYTHONPATH": path, "PROXMOX_CONFIG": ""}
+
+
+def _server(access: str, state: str) -> StdioServerParameters:
+    """The server as a client starts it: a command line, an environment, a working directory without settings."""
+    options = ["--simulate", SCENARIO, "--time-scale", _TIME_SCALE, "--access", access]
+    # What waits for approval is shown by a command below, so the server need not tell of it in between.
+    options += ["--state-dir", state, "--log-level", "ERROR"]
     return StdioServerParameters(
-        command=sys.executable,
-        args=["-m", "proxmox_mcp", "serve", "--simulate", SCENARIO, "--time-scale", _TIME_SCALE, "--access", access],
-        env={"PYTHONPATH": path, "PROXMOX_CONFIG": ""},
-        cwd=tempfile.gettempdir(),
+        command=sys.executable, args=["-m", "proxmox_mcp", "serve", *options], env=_environment(), cwd=state
     )
 
 
-async def _connect(stack: AsyncExitStack, console: Console, access: str) -> Session:
+async def _connect(stack: AsyncExitStack, console: Console, access: str, state: str, *, forms: bool = True) -> Session:
+    """A client's session; `forms`: the client can ask the person who sits before it."""
+
     async def approve(context: Any, params: Any) -> ElicitResult:
         """The person at the client reads what is about to be done, and agrees."""
         first, *facts = str(params.message).splitlines()
@@ -154,7 +163,9 @@ async def _connect(stack: AsyncExitStack, console: Console, access: str) -> Sess
         console.print(Text("  The person at the client: approved", style="magenta"))
         return ElicitResult(action="accept", content={"approve": True})
 
-    client = await stack.enter_async_context(Client(_server(access), elicitation_callback=approve))
+    client = await stack.enter_async_context(
+        Client(_server(access, state), elicitation_callback=approve if forms else None)
+    )
     tools = (await client.list_tools()).tools
     told = f"$ proxmox-mcp serve --simulate {SCENARIO} --access {access}   ({len(tools)} tools)"
     console.print()
@@ -168,9 +179,12 @@ async def play(console: Console) -> None:
     Raises:
         DemoFailed: it did not go as it should.
     """
-    async with AsyncExitStack() as stack:
-        await _operate(await _connect(stack, console, "operate"))
-        await _only_look(await _connect(stack, console, "read"))
+    with tempfile.TemporaryDirectory() as state:
+        async with AsyncExitStack() as stack:
+            await _operate(await _connect(stack, console, "operate", state))
+            await _only_look(await _connect(stack, console, "read", state))
+            if sys.platform != "win32":  # where no terminal can be had for the person who approves
+                await _delete(await _connect(stack, console, "admin", state, forms=False), state)
 
 
 async def _operate(session: Session) -> None:
@@ -197,6 +211,58 @@ async def _operate(session: Session) -> None:
 async def _only_look(session: Session) -> None:
     """An assistant that may only look."""
     await session.ask("Start the web server again.", "manage_vm", refused=True, vmid=100, action="start")
+
+
+async def _delete(session: Session, state: str) -> None:
+    """An assistant that may do all, at a client that cannot ask: a person approves at the server's machine."""
+    deletion: dict[str, Any] = {"vmid": 202, "wait_seconds": 30}
+    await session.ask("The sandbox is of no use any more, delete it.", "delete_lxc", refused=True, **deletion)
+    listed = _command(session, state, "approvals")
+    code = listed.split(maxsplit=1)[0]
+    with _typing("y\n") as keyboard:
+        _command(session, state, "approve", code, keyboard=keyboard)
+    await session.ask("I approved it.", "delete_lxc", **deletion)
+    _command(session, state, "audit", "show", "--guest", "202")
+    _command(session, state, "audit", "verify")
+
+
+def _command(session: Session, state: str, *arguments: str, keyboard: int = subprocess.DEVNULL) -> str:
+    """Run a command as the person at the server's machine would, and show it with what it prints."""
+    session.console.print()
+    session._say(f"$ proxmox-mcp {' '.join(arguments)}", 0, "bold magenta")
+    done = subprocess.run(  # noqa: S603 - this interpreter, and no argument from elsewhere
+        [sys.executable, "-m", "proxmox_mcp", *arguments, "--state-dir", state],
+        stdin=keyboard,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=_LONGEST,
+        cwd=state,
+        env={**_without_settings(), **_environment(), "PYTHONIOENCODING": "utf-8"},
+        check=False,
+    )
+    if done.returncode != 0:
+        raise DemoFailed(f"proxmox-mcp {arguments[0]} failed: {done.stderr}")
+    session._say(done.stdout.strip(), 2, "magenta")
+    return done.stdout
+
+
+def _without_settings() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("PROXMOX_")}
+
+
+@contextmanager
+def _typing(text: str) -> Iterator[int]:
+    """A terminal at which somebody types, for a command that reads from nothing else."""
+    import pty  # there is none on Windows
+
+    terminal, theirs = pty.openpty()
+    try:
+        os.write(terminal, text.encode())
+        yield theirs
+    finally:
+        os.close(terminal)
+        os.close(theirs)
 
 
 def print_configuration(console: Console) -> None:

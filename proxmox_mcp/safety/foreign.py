@@ -28,6 +28,7 @@ _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\U000e0000-\U000e0fff]"
 )
+_END_OF_LOG = "TASK OK"  # PVE's own
 _ESCAPE = re.compile(r"\\[^nt\"\\/]")  # as JSON writes control characters
 _MOST_CHARACTERS = 200_000
 _LONGEST_TEXT = 2000  # of one field, where all of them are too much
@@ -91,4 +92,4 @@ def _free_texts(value: Any) -> set[str]:
 def _is_prose(value: Any) -> bool:
     if isinstance(value, list):
         return any(_is_prose(inner) for inner in value)
-    return isinstance(value, str) and " " in value.strip()
+    return isinstance(value, str) and " " in value.strip() and value != _END_OF_LOG

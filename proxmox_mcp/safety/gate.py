@@ -202,8 +202,9 @@ class Gate:
         if hmac.compare_digest(given.encode("utf-8", "surrogatepass"), token.encode()):
             return "the model itself, as the operator chose"
         raise NotApproved(
-            f"{case.declaration.name} needs to be confirmed; nothing was done.\n{_shown(preview)}",
-            f"If the user wants exactly this, call again with the same arguments and confirm={token}.",
+            f"{case.declaration.name} needs to be confirmed; nothing was done.",
+            f"If the user wants exactly this, call again with the same arguments and confirm={token}.\n"
+            f"{_shown(preview)}",
         )
 
     def _by_command(self, case: _Case, preview: Preview, digest: str) -> str:
@@ -243,11 +244,10 @@ class Gate:
             "It was approved, but the guest has changed since; a new approval is needed. " if state == "changed" else ""
         )
         raise NotApproved(
-            f"{before}{case.declaration.name} needs a person's approval, which is now asked for; nothing was done.\n"
-            f"{_shown(preview)}",
+            f"{before}{case.declaration.name} needs a person's approval, which is now asked for; nothing was done.",
             "Tell the user: on the server's machine, proxmox-mcp approvals lists what is asked for, and proxmox-mcp "
             f"approve answers it, within {self._settings.approval_minutes:g} minutes. Then call again with the same "
-            "arguments.",
+            f"arguments.\n{_shown(preview)}",
         )
 
     @asynccontextmanager

@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from proxmox_mcp.tooling import Arguments, Declaration, Risk
@@ -146,7 +147,7 @@ def _raw(arguments: Arguments) -> Intent:
     writes = twin.risk is not Risk.READ
     return _intent(
         touched,
-        (RAW_TOOL, *twin.tools),
+        (RAW_TOOL, *(_unmatched_tools() if twin.worst else twin.tools)),
         twin.risk,
         twin.interrupts,
         relabels=_relabels({**params, "path": asked.path}) if writes else frozenset(),
@@ -155,6 +156,16 @@ def _raw(arguments: Arguments) -> Intent:
         stdin=str(params.get("input-data") or ""),
         grants=writes and asked.path.strip("/").startswith(_GRANTING),
     )
+
+
+@cache
+def _unmatched_tools() -> tuple[str, ...]:
+    """The tools that write, and of which no raw request is known: one that is not known may do the work of any."""
+    from proxmox_mcp.safety.api_twins import known_tools
+    from proxmox_mcp.tools import TOOLSETS
+
+    writing = [tool.name for toolset in TOOLSETS for tool in toolset.declarations if tool.risk is not Risk.READ]
+    return tuple(name for name in writing if name != RAW_TOOL and name not in known_tools())
 
 
 def _intent(touched: _Touched, tools: tuple[str, ...], risk: Risk, interrupts: bool, **more: Any) -> Intent:

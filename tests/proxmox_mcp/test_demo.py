@@ -33,6 +33,10 @@ def test_the_session_goes_as_it_should_on_eighty_columns_and_without_a_terminal(
         "VM is locked (backup)",
         "There is no guest 107; nearest: 106 (build)",
         "manage_vm is not available at access level read",
+        "The person at the client: approved",
+        "delete_lxc needs a person's approval",
+        "$ proxmox-mcp approve ",
+        "lines are as they were written",
     ):
         assert shown in session
     assert "claude mcp add proxmox" in configuration

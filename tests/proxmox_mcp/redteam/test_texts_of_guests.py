@@ -43,12 +43,10 @@ async def test_what_a_command_prints_is_marked_as_data(lab: Lab) -> None:
 
 
 async def test_logs_are_marked_as_data(lab: Lab) -> None:
+    upid = next(task["upid"] for task in lab.api().cluster.tasks.get() if task["type"] == "vzdump")
     async with lab.client() as attacker:
-        started = await attacker.done("manage_lxc_container", vmid=202, action="start", wait_seconds=10)
-        assert started.structured_content is not None
-        result = await attacker.done("get_task_log", upid=started.structured_content["upid"])
-        marked = result.structured_content or {}
-        assert marked.get(MARK) or not any(" " in str(value) for value in marked.get("log", []))
+        result = await attacker.done("get_task_log", upid=upid)
+        assert (result.structured_content or {}).get(MARK)
 
 
 def test_the_model_is_told_what_is_data(lab: Lab) -> None:
