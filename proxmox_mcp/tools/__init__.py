@@ -17,12 +17,15 @@ from proxmox_mcp.tools.creation import creation
 from proxmox_mcp.tools.finding import diagnosis
 from proxmox_mcp.tools.firewall import firewall
 from proxmox_mcp.tools.firewall_rules import firewall_rules
+from proxmox_mcp.tools.guest_inside import guest_inside
 from proxmox_mcp.tools.guests import guests
 from proxmox_mcp.tools.hardware import hardware
 from proxmox_mcp.tools.inventory import inventory
 from proxmox_mcp.tools.library import library
 from proxmox_mcp.tools.lifecycle import lifecycle
 from proxmox_mcp.tools.migration import migration
+from proxmox_mcp.tools.networking import networking
+from proxmox_mcp.tools.node_admin import node_admin
 from proxmox_mcp.tools.nodes import nodes
 from proxmox_mcp.tools.pools import pools
 from proxmox_mcp.tools.provisioning import provisioning
@@ -55,5 +58,8 @@ TOOLSETS: tuple[Toolset, ...] = (
     access,
     firewall_rules,
     availability,
+    node_admin,
+    guest_inside,
+    networking,
 )
 """All of them, in the order in which a model reads about them."""

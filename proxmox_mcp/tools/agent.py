@@ -47,7 +47,7 @@ class CommandResult(Result):
 
 async def _preview(call: Call, vmid: int, command: str | list[str], node: str | None = None) -> Preview:
     words = command_words(command)
-    guest = await _with_agent(call, vmid, node)
+    guest = await with_agent(call, vmid, node)
     return await preview_of(call, guest, "Run a command in it.", [f"Command: {shlex.join(words)}"])
 
 
@@ -62,7 +62,7 @@ async def execute_vm_command(
 ) -> CommandResult:
     """Run a command in a VM by its guest agent, as the system's administrator. Gives exit code and output."""
     words = command_words(command)
-    guest = await _with_agent(call, vmid, node)
+    guest = await with_agent(call, vmid, node)
     params: dict[str, Any] = {"command": words, "input-data": input_data}
     started = await call.pve.post(f"{guest.path}/agent/exec", **params)
     return await _result(call, guest, int(started["pid"]), timeout_seconds)
@@ -77,7 +77,7 @@ async def get_vm_command_result(
     timeout_seconds: CommandTimeout = 0,
 ) -> CommandResult:
     """See how a command ended that still ran when execute_vm_command returned. The agent tells it once."""
-    guest = await _with_agent(call, vmid, node)
+    guest = await with_agent(call, vmid, node)
     return await _result(call, guest, pid, timeout_seconds)
 
 
@@ -107,7 +107,12 @@ def command_words(command: str | Sequence[str]) -> list[str]:
     return words
 
 
-async def _with_agent(call: Call, vmid: int, node: str | None) -> Guest:
+async def with_agent(call: Call, vmid: int, node: str | None) -> Guest:
+    """The VM that an agent may run in.
+
+    Raises:
+        InvalidArgument: it is a container, in which PVE's API can do nothing.
+    """
     try:
         return await call.guests.find(vmid, node, "qemu", check=True)
     except WrongKind:
