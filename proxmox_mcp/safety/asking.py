@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from mcp.server.elicitation import AcceptedElicitation, DeclinedElicitation
 from mcp.server.mcpserver import Context
+from mcp.shared.exceptions import MCPError
 from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -87,8 +88,8 @@ class Asking:
     async def _ask_now(self, context: Context[Any, Any], question: str) -> Answer:
         try:
             outcome = await context.elicit(question, Verdict)
-        except ValueError:
-            # The client accepted with a form that is not filled in: nobody can have meant that.
+        except (ValueError, MCPError):
+            # Accepted with a form that is not filled in; or the client says that it can ask, and then cannot.
             return "none"
         if isinstance(outcome, AcceptedElicitation):
             return "yes" if outcome.data.approve else "no"

@@ -20,7 +20,8 @@ from proxmox_mcp.safety.files import locked, open_own, own_folder
 FILE = "audit.jsonl"
 START = "0" * 64
 """What stands as the hash before the first line."""
-_TAIL = 1 << 20
+_LONGEST = 1 << 16  # characters of a record
+_TAIL = 1 << 18
 _RECENT = 1 << 20
 
 
@@ -78,7 +79,7 @@ class Audit:
         size = os.lseek(descriptor, 0, os.SEEK_END)
         sequence, previous = self._end(descriptor, size)
         moment = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds")
-        line = {"sequence": sequence + 1, "time": moment, **record, "previous": previous}
+        line = {"sequence": sequence + 1, "time": moment, **_bounded(record), "previous": previous}
         hashed = _hash(line)
         text = json.dumps({**line, "hash": hashed}, separators=(",", ":"), ensure_ascii=True, default=str) + "\n"
         content = text.encode()
@@ -149,6 +150,15 @@ class Audit:
         except FileNotFoundError:
             return Verified(0, START, f"there is no {self.path}")
         return Verified(lines, previous)
+
+
+def _bounded(record: dict[str, Any]) -> dict[str, Any]:
+    """A record that fits a line: no argument can be so long that the next line finds no end of this one."""
+    size = len(json.dumps(record, default=str))
+    if size <= _LONGEST:
+        return record
+    kept = {name: value for name, value in record.items() if len(json.dumps(value, default=str)) <= _LONGEST // 16}
+    return {**kept, "left_out": sorted(set(record) - set(kept)), "size": size, "digest": _hash(record)}
 
 
 def _wrong(content: bytes, number: int, previous: str) -> str:

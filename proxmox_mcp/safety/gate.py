@@ -41,6 +41,8 @@ from proxmox_mcp.safety.redact import redactor, secrets_in
 from proxmox_mcp.settings import Settings
 from proxmox_mcp.tooling import ALLOWED, Arguments, Call, Declaration, Risk
 
+_MOST_DECLINED = 3
+
 logger = logging.getLogger(__name__)
 
 # How long to wait is no part of what is done.
@@ -80,6 +82,7 @@ class Gate:
         self._approvals = Approvals(folder, seconds)
         self._asking = Asking(seconds)
         self._limits = Keeper(policy.limits, self._audit)
+        self._declined: dict[str, list[float]] = {}
         # A confirmation that a model gives is of this process: nothing that was seen elsewhere serves.
         self._key = secrets.token_bytes(32)
 
@@ -171,6 +174,7 @@ class Gate:
         if how == "model":
             return self._confirmed(case, preview, digest)
         if how in ("ask", "client") and Asking.can(case.context):
+            self._spare(case, digest)
             question = _question(case, preview, verdict)
             answer = await self._asking.ask(case.context, question, digest_of(digest, preview.fingerprint))
             if isinstance(answer, InputRequiredResult):
@@ -178,6 +182,7 @@ class Gate:
             if answer == "yes":
                 return "a person at the client"
             if answer == "no":
+                self._declined.setdefault(digest, []).append(time.monotonic())
                 raise NotApproved(
                     f"The person who was asked declined: {case.declaration.name} was not done.",
                     "Do not ask again for the same; find out from the user what is wanted instead.",
@@ -189,6 +194,20 @@ class Gate:
                 "The operator can set PROXMOX_APPROVAL=ask, and then answer with proxmox-mcp approve.",
             )
         return self._by_command(case, preview, digest)
+
+    def _spare(self, case: _Case, digest: str) -> None:
+        """Do not let a person be worn down: what was declined again and again is not asked for a while.
+
+        Raises:
+            NotApproved: it was declined too often.
+        """
+        since = time.monotonic() - self._settings.approval_minutes * 60
+        lately = [moment for moment in self._declined.get(digest, ()) if moment >= since]
+        if len(lately) >= _MOST_DECLINED:
+            raise NotApproved(
+                f"This was declined {len(lately)} times: {case.declaration.name} was not done, and nobody was asked.",
+                "Find out from the user what is wanted instead.",
+            )
 
     def _digest(self, case: _Case) -> str:
         """Of the act, the same whenever the same is asked for again."""

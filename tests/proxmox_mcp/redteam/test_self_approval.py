@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import anyio
 import pytest
-from mcp.types import ElicitResult, InputRequiredResult
+from mcp.types import ElicitResult, ErrorData, InputRequiredResult
 
 from proxmox_mcp.safety.files import Unsafe
 from tests.proxmox_mcp.redteam.conftest import YES, Answerer, Lab, answering, text_of
@@ -267,3 +267,25 @@ async def test_files_of_approvals_and_audit_are_the_owners_alone(lab: Lab) -> No
         await attacker.refused("delete_vm", **DELETE)
     assert lab.state.stat().st_mode & 0o777 == 0o700
     assert {file.stat().st_mode & 0o077 for file in lab.state.iterdir()} == {0}
+
+
+async def test_a_client_that_says_it_can_ask_and_cannot_is_not_believed(lab: Lab) -> None:
+    async def broken(context: Any, params: Any) -> ErrorData:
+        return ErrorData(code=-32601, message="no forms here")
+
+    async with lab.client(answer=broken, era="legacy") as attacker:
+        await attacker.refused("delete_vm", "proxmox-mcp approve", **DELETE)
+
+
+@pytest.mark.parametrize("era", ["auto", "legacy"])
+async def test_a_person_who_declines_is_not_asked_until_they_give_in(lab: Lab, era: Literal["auto", "legacy"]) -> None:
+    asked: list[str] = []
+
+    async def weary(context: Any, params: Any) -> ElicitResult:
+        asked.append(params.message)
+        return ElicitResult(action="decline") if len(asked) <= 3 else await YES(context, params)  # type: ignore[return-value]
+
+    async with lab.client(answer=weary, era=era) as attacker:
+        for _ in range(5):
+            await attacker.refused("delete_vm", **DELETE)
+    assert len(asked) == 3

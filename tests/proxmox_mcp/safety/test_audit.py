@@ -44,6 +44,16 @@ def test_any_changed_byte_is_found(tmp_path: Path, data: st.DataObject) -> None:
     assert audit.verify().problem == ""
 
 
+def test_endless_arguments_do_not_end_the_audit(tmp_path: Path) -> None:
+    audit = Audit(tmp_path / "state")
+    for _ in range(2):
+        audit.append({"event": "begin", "tool": "set_notes", "arguments": {"text": "ä" * 200_000}, "guests": [105]})
+    record = list(audit.records())[-1]
+    assert (record["tool"], record["guests"], record["left_out"]) == ("set_notes", [105], ["arguments"])
+    assert audit.verify().problem == ""
+    assert audit.path.stat().st_size < 2000
+
+
 def test_nothing_is_added_to_what_is_no_audit(tmp_path: Path) -> None:
     audit = Audit(tmp_path / "state")
     audit.append({"event": "begin"})
