@@ -10,6 +10,7 @@ _ROUTES = (
     "pvesim.access.routes",
     "pvesim.access.sync_routes",
     "pvesim.acme.routes",
+    "pvesim.backup.file_routes",
     "pvesim.backup.routes",
     "pvesim.ceph.making_routes",
     "pvesim.ceph.routes",
@@ -67,6 +68,7 @@ _EFFECTS = (
     "pvesim.replication.run",
     "pvesim.sdn.apply",
     "pvesim.sdn.running",
+    "pvesim.storage.copying",
     "pvesim.storage.removal",
     "pvesim.storage.transfer",
 )

@@ -9,7 +9,7 @@ from pvesim.core.sections import split_changes
 from pvesim.core.tasks import Task, run_until
 from pvesim.multipart import UploadedFile
 from pvesim.routing import Call, route
-from pvesim.storage import definitions, prune, removal, rules, transfer, volumes
+from pvesim.storage import copying, definitions, prune, removal, rules, transfer, volumes
 from pvesim.storage.access import check_removal, check_volume_access, may_access, visible_storages
 from pvesim.storage.names import parse_name, parse_volid
 from pvesim.storage.records import Storage
@@ -80,9 +80,9 @@ def allocate(call: Call) -> str:
     return volume.volid
 
 
-def _volume(call: Call) -> tuple[Storage, str, str]:
-    """The storage, the id and the name of the volume in the path, which may be a whole id or a name."""
-    volume, asked = call.params["volume"], call.params["storage"]
+def _volume(call: Call, parameter: str = "volume") -> tuple[Storage, str, str]:
+    """The storage, the id and the name of the volume that is asked for, by its whole id or its name."""
+    volume, asked = call.params[parameter], call.params["storage"]
     volid = volume if ":" in volume else f"{asked}:{volume}"
     try:
         storage, name = parse_volid(volid)
@@ -98,6 +98,14 @@ def read_volume(call: Call) -> dict[str, Any]:
     storage, volid, name = _volume(call)
     check_volume_access(call, volid)
     return volumes.describe(call.world, rules.activate(call.world, storage.storage, call.node), call.node, name)
+
+
+@route("POST", "/nodes/{node}/storage/{storage}/content/{volume}")
+def copy_volume(call: Call) -> str:
+    storage, _, name = _volume(call)
+    _, _, target = _volume(call, "target")
+    target_node = call.params.get("target_node") or call.node
+    return call.start("imgcopy", "", copying.copy_steps(call.world, storage, call.node, name, target_node, target))
 
 
 @route("PUT", "/nodes/{node}/storage/{storage}/content/{volume}")
