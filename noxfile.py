@@ -71,7 +71,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def dashboard(session: nox.Session) -> None:
-    """The live page in a real browser; `-- --screenshots` renews the pictures in docs/images, the rest goes to pytest."""
+    """The live page in a browser; `-- --screenshots` renews the pictures in docs/images, the rest goes to pytest."""
     names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
     browser = os.environ.get("PVE_BROWSER") or next(filter(None, map(shutil.which, names)), None)
     if browser is None:

@@ -51,8 +51,8 @@ class View:
         """The parts that differ from what this viewer knows; the first time all of them.
 
         `clock` and `cluster` are whole; `nodes`, `guests`, `storages` and `tasks` map an id to its row, or to None
-        where it is gone; `checkpoints` is a list; `trouble` is a number that grows when faults or the timeline are other
-        than they were, as the control API tells; `requests` are the new ones, oldest first, and `unshown` how many
+        where it is gone; `checkpoints` is a list; `trouble` is a number that grows when faults or the timeline are not
+        as they were (the control API tells them); `requests` are the new ones, oldest first, and `unshown` how many
         more there were.
         """
         simulator = self._simulator
