@@ -164,6 +164,25 @@ def check(
 
 
 @app.command()
+def dump(
+    url: Annotated[str, typer.Argument(envvar="PVESIM_URL", help="Where the server is.")] = "https://127.0.0.1:8006",
+    ca: Annotated[Path | None, typer.Option("--ca", help="PEM file of the authority to trust.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it to this file.")] = None,
+) -> None:
+    """Write the world of a server that runs as a scenario file that loads to the same world."""
+    from pvesim.control_client import ControlClient
+
+    text = ControlClient(url, ca).text("/dump")
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SimError(f"cannot write {output}: {error.strerror}") from error
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of scenario files, for editors."""
     from pvesim.scenario import schema_json

@@ -315,6 +315,14 @@ class Simulator:
         moments = {START: self._initial, NOW: self.world, **self._checkpoints}
         return moments[name]
 
+    def dump(self) -> str:
+        """This moment as a scenario in YAML, which loads to the same world."""
+        from pvesim.scenario.dump import dump
+
+        with self._lock:
+            self.clock.tick()
+            return dump(self.world)
+
     @property
     def checkpoints(self) -> list[str]:
         """The names of the checkpoints, oldest first."""

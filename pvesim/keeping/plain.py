@@ -122,6 +122,10 @@ class Decoder:
             value = json.loads(text)
         return self._made(kind, value)
 
+    def value(self, text: bytes) -> Any:
+        """Any value, such as a key. Raises `ValueError` for what is none."""
+        return self._decode(orjson.loads(text))
+
     def _made(self, kind: type[Any], values: list[Any]) -> Any:
         if len(values) != len(field_names(kind)):
             raise UnknownRecord(f"a record '{name_of(kind)}' has other fields here")

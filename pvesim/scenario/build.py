@@ -9,6 +9,7 @@ from pvesim.core.world import Counter, World
 from pvesim.nodes.records import Node
 from pvesim.scenario.access import build_access, build_acl
 from pvesim.scenario.base import DEFAULT_PASSWORD, empty_world
+from pvesim.scenario.carried import apply_state
 from pvesim.scenario.context import Context
 from pvesim.scenario.files import load
 from pvesim.scenario.firewall import build_firewall
@@ -56,5 +57,6 @@ def build_world(
         world.put(Counter(f"pid/{node}", context.pids.get(node, 1000)))
     build_history(context)
     build_faults(context)
+    apply_state(context)
     context.places.check()
     return world

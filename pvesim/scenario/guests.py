@@ -130,11 +130,13 @@ class _Builder:
                 self.context.problem((*location, key), f"'{key}' is no part of a configuration")
             else:
                 kept[key] = value
+        # PVE writes it itself and no method takes it; a configuration that was read off a cluster holds it.
+        meta = {"meta": str(kept.pop("meta"))} if self.kind == "qemu" and "meta" in kept else {}
         if self.kind == "qemu" and "memory" in kept:
             kept["memory"] = str(kept["memory"])
         path, fixed = _CREATE[self.kind]
         values = self.context.verified("POST", path, location, kept, node=self.node, vmid=self.vmid, **fixed)
-        return {key: self._stored(key, values[key], location) for key in self._disks_first(values)}
+        return {**meta, **{key: self._stored(key, values[key], location) for key in self._disks_first(values)}}
 
     @staticmethod
     def _disks_first(values: Mapping[str, Any]) -> list[str]:

@@ -13,6 +13,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from pvesim.scenario.firewall_model import FirewallModel
 from pvesim.scenario.reading import Places
+from pvesim.scenario.state_model import StateModel
 from pvesim.scenario.steps import ContractStepModel
 from pvesim.scenario.trouble import FaultModel, FaultName, TimelineModel
 from pvesim.scenario.values import (
@@ -380,6 +381,7 @@ class Scenario(Model):
     fleet: FleetModel = FleetModel()
     faults: dict[FaultName, FaultModel] = {}
     timeline: list[TimelineModel] = []
+    state: StateModel | None = None
     contract: list[ContractStepModel] = []
 
     _places: Places = PrivateAttr(default_factory=Places)

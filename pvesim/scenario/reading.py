@@ -47,6 +47,15 @@ def _int(loader: Any, node: Any) -> int:
 _Loader.add_constructor("tag:yaml.org,2002:int", _int)
 
 
+def yaml_1_2_resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
+    """What plain texts are taken for, here and by readers of YAML 1.1: a writer quotes texts of either kind."""
+    merged: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+    for resolvers in (yaml.SafeDumper.yaml_implicit_resolvers, _Loader.yaml_implicit_resolvers):
+        for first, found in resolvers.items():
+            merged.setdefault(first, []).extend(found)
+    return merged
+
+
 class Places:
     """Where the fields of a document stand, and the problems found in them."""
 

@@ -44,6 +44,9 @@ class Controlled(Protocol):
     def reset(self) -> None:
         """Back to the scenario as it was loaded."""
 
+    def dump(self) -> str:
+        """The world as a scenario in YAML."""
+
     def checkpoint(self, name: str) -> None:
         """Keep the world as it is now under a name."""
 
@@ -193,6 +196,10 @@ def _world_routes(simulator: Controlled) -> APIRouter:
     @router.get("/state", summary="What the world holds, in figures")
     async def state() -> dict[str, Any]:
         return dict(simulator.summary())
+
+    @router.get("/dump", summary="The world as a scenario (YAML) that loads to the same world", response_class=Response)
+    async def dump() -> Response:
+        return Response(simulator.dump(), media_type="application/yaml")
 
     @router.post("/reset", summary="Back to the scenario as it was loaded")
     async def reset() -> Done:
