@@ -38,7 +38,7 @@ def is_good(world: World, ticket: str, name: str, path: str) -> bool:
 def check(world: World, ticket: str, identity: Identity, path: str) -> None:
     """Raise `Unauthorized` for a ticket that does not open the console of a path to who shows it."""
     if not is_good(world, ticket, identity.name, path):
-        raise Unauthorized("permission denied - invalid PVEVNC ticket")
+        raise Unauthorized("permission denied - invalid PVEVNC ticket", body=True)
 
 
 def verify(world: World, ticket: str, name: str, path: str, privileges: Sequence[str]) -> None:

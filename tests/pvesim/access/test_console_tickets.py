@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from pvesim.access.login import make_ticket
 from pvesim.core.errors import Unauthorized
 from pvesim.engine import Simulator
+from pvesim.wire import WireRequest
 from tests.pvesim.small_world import give, small_simulator
 
 VM, SHELL = "/nodes/pve1/qemu/100", "/nodes/pve1"
@@ -59,3 +61,11 @@ def test_a_console_server_asks_about_a_ticket(simulator: Simulator) -> None:
     for wrong in ({"authid": "audit@pve"}, {"path": "/vms/101"}, {"privs": "VM.Allocate"}, {"vncticket": "x"}):
         with pytest.raises(Unauthorized, match=r"^authentication failure$"):
             simulator.request("POST", "/access/vncticket", {**good, **wrong}, user="")
+
+
+def test_the_refusal_has_a_body(simulator: Simulator) -> None:
+    headers = {"cookie": f"PVEAuthCookie={make_ticket(simulator.world, 'root@pam')}"}
+    request = WireRequest("GET", f"/api2/json{SHELL}/vncwebsocket", "port=5900&vncticket=x", headers)
+    answer = simulator.handle(request)
+    assert (answer.status, answer.reason) == (401, "permission denied - invalid PVEVNC ticket")
+    assert answer.body == b'{"data":null,"message":"permission denied - invalid PVEVNC ticket\\n"}'
