@@ -32,6 +32,7 @@ class ContractStepModel(Model):
     """A tool call with what it must return: a part of its result, or a part of its error's text.
 
     `user` is a user or token of the scenario (root if left out); `access` is the server's level (operate if left out).
+    `approved` is false where nobody approves of the call; `policy` is the text of the server's policy.
     """
 
     name: str
@@ -41,6 +42,8 @@ class ContractStepModel(Model):
     error: str | None = None
     after: list[AfterModel] = []
     access: Literal["read", "operate", "admin"] | None = None
+    approved: bool = True
+    policy: str | None = None
     simulated_only: str | None = Field(None, min_length=1)
 
     @model_validator(mode="after")

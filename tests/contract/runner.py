@@ -2,6 +2,7 @@
 
 from contextlib import AsyncExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import anyio.to_thread
@@ -71,27 +72,42 @@ async def _run_steps(target: Target, session: "_Session", api: ProxmoxAPI) -> tu
 
 
 class _Session:
-    """A client for each user and access level that the steps name, each with a server of its own."""
+    """A client for each way that the steps want a server set up, each with a server of its own."""
 
     def __init__(self, target: Target, era: Era, stack: AsyncExitStack) -> None:
         self._target = target
         self._era = era
         self._stack = stack
-        self._clients: dict[tuple[str, str], Client] = {}
+        self._clients: dict[tuple[Any, ...], Client] = {}
 
     async def call(self, step: ContractStepModel, arguments: dict[str, Any]) -> CallToolResult:
         user, access = step.user or ROOT, step.access or "operate"
-        if (user, access) not in self._clients:
+        key = (user, access, step.approved, step.policy)
+        if key not in self._clients:
             settings = self._target.settings(user, access)
+            if step.policy is not None:
+                settings = settings.model_copy(update={"policy": self._file(step.policy)})
             server = build_server(settings, self._target.pve(settings, user))
-            client = Client(server, mode=self._era, elicitation_callback=_approve)
-            self._clients[user, access] = await self._stack.enter_async_context(client)
-        return await self._clients[user, access].call_tool(step.call.tool, arguments)
+            answer = _approve if step.approved else _decline
+            client = Client(server, mode=self._era, elicitation_callback=answer)
+            self._clients[key] = await self._stack.enter_async_context(client)
+        return await self._clients[key].call_tool(step.call.tool, arguments)
+
+    def _file(self, policy: str) -> Path:
+        folder = self._stack.enter_context(TemporaryDirectory())
+        file = Path(folder) / "policy.toml"
+        file.write_text(policy)
+        return file
 
 
 async def _approve(context: Any, params: Any) -> ElicitResult:
     """The person at the client, who approves of everything: what a contract shows is what happens then."""
     return ElicitResult(action="accept", content={"approve": True})
+
+
+async def _decline(context: Any, params: Any) -> ElicitResult:
+    """The person at the client, who approves of nothing."""
+    return ElicitResult(action="decline")
 
 
 async def _run_step(step: ContractStepModel, session: _Session, answers: dict[str, Any]) -> list[str]:
