@@ -39,9 +39,7 @@ class Keeper:
         if most is None:
             return
         tasks = await pve.get("/cluster/tasks")
-        running = sum(
-            1 for task in tasks if "endtime" not in task and task.get("user") in {user, user.partition("!")[0]}
-        )
+        running = sum(1 for task in tasks if "endtime" not in task and task.get("user") == user)
         if (at_work := max(running, self._under_way)) >= most:
             raise LimitReached(
                 f"{at_work} tasks of this server run already; the policy allows {most} at a time.",
