@@ -17,9 +17,12 @@ from mcp.types import CallToolResult, InputRequiredResult
 from pydantic import ValidationError
 
 from proxmox_mcp import __version__
+from proxmox_mcp.completions import add_completions
 from proxmox_mcp.errors import ProxmoxError, UnknownGuest
 from proxmox_mcp.locate import Guests
+from proxmox_mcp.prompts import add_prompts
 from proxmox_mcp.pve import Pve
+from proxmox_mcp.resources import add_resources
 from proxmox_mcp.safety.foreign import guarded, visible
 from proxmox_mcp.safety.gate import Gate
 from proxmox_mcp.safety.policy import Policy
@@ -82,6 +85,10 @@ class ProxmoxServer(MCPServer[None]):
             # The list is fixed when the server starts, so a client may keep it.
             cache_hints={"tools/list": CacheHint(ttl_ms=3_600_000, scope="private")},
         )
+        of_reads = Call(pve, self._guests, self._tasks, settings)
+        add_resources(self, of_reads)
+        add_prompts(self)
+        add_completions(self, of_reads)
 
     def _call(self, ctx: Context[Any, Any]) -> Call:
         """What a call of a tool works with."""
