@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import nox
@@ -82,6 +83,18 @@ def dashboard(session: nox.Session) -> None:
     if "--screenshots" in session.posargs:
         environment["PVE_SCREENSHOTS"] = str(Path("docs/images").resolve())
     session.run("pytest", "-n0", *(arguments or ["tests/dashboard"]), env=environment)
+
+
+@nox.session
+def images(session: nox.Session) -> None:
+    """The Dockerfile's images, built and started where a Docker engine runs; arguments go to pytest."""
+    docker = shutil.which("docker")
+    if docker is None or subprocess.run([docker, "info"], capture_output=True, check=False).returncode:
+        session.error("no Docker engine answers here: the images can only be built and started where one runs")
+    install(session, "images")
+    # The reaper is an image of its own from a registry; these tests end what they start.
+    environment = {"PVE_IMAGES": "1", "TESTCONTAINERS_RYUK_DISABLED": "true"}
+    session.run("pytest", "-n0", "tests/images", *session.posargs, env=environment)
 
 
 # Other people's clients as tests/clients runs them, by the name of the folder that each gets.

@@ -1,0 +1,44 @@
+"""What of the Dockerfile can be checked with no Docker engine; `nox -s images` builds and starts the images."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from pvesim.engine import Simulator
+from pvesim.serve import SimServer
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXT = (ROOT / "Dockerfile").read_text()
+
+
+def test_what_is_copied_is_there_and_not_ignored() -> None:
+    lines = re.findall(r"^COPY (?!--from)(.+) \S+$", TEXT, re.MULTILINE)
+    copied = {name for line in lines for name in line.split()}
+    let_through = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert copied == let_through
+    assert all((ROOT / name).exists() for name in copied)
+
+
+def test_the_version_of_uv_is_found_in_the_lock_file() -> None:
+    found = re.search(r"sed -n '(.+?)' uv.lock", TEXT)
+    assert found is not None
+    done = subprocess.run(["sed", "-n", found[1], "uv.lock"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", done.stdout)
+
+
+def test_the_health_check_tells_a_server_that_answers_from_none() -> None:
+    command = json.loads(re.findall(r"CMD (\[\"python\".*\])", TEXT)[0])
+    with SimServer(Simulator(clock="manual")) as server:
+        asked = [sys.executable, *(part.replace(":8006/", f":{server.port}/") for part in command[1:])]
+        assert subprocess.run(asked, capture_output=True, check=False).returncode == 0
+    assert subprocess.run(asked, capture_output=True, check=False).returncode != 0
+
+
+def test_the_commands_exist() -> None:
+    project = (ROOT / "pyproject.toml").read_text()
+    for name in re.findall(r'ENTRYPOINT \["(.+)"\]', TEXT):
+        assert f"\n{name} = " in project
