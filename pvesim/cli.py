@@ -190,6 +190,90 @@ def schema() -> None:
     typer.echo(schema_json().decode(), nl=False)
 
 
+_Host = Annotated[str, typer.Option(help="Name or address of a node of the cluster.")]
+_Port = Annotated[int, typer.Option(help="Port of its API.")]
+_Token = Annotated[str, typer.Option(help="API token as user@realm!name; PVEAuditor on / is enough.")]
+_Secret = Annotated[
+    str, typer.Option(envvar="PVESIM_TOKEN_SECRET", help="The token's secret; better given by the environment.")
+]
+_Authority = Annotated[Path | None, typer.Option("--ca", help="Authority that signed the certificate (PEM).")]
+_Fingerprint = Annotated[str | None, typer.Option(help="SHA-256 fingerprint of the certificate, as PVE shows it.")]
+_Insecure = Annotated[bool, typer.Option("--insecure", help="Do not verify the certificate.")]
+
+
+@app.command("import")
+def read_in(
+    host: _Host,
+    token: _Token,
+    secret: _Secret,
+    port: _Port = 8006,
+    ca: _Authority = None,
+    fingerprint: _Fingerprint = None,
+    insecure: _Insecure = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write the scenario here, not to the terminal.")
+    ] = None,
+    anonymise: Annotated[
+        bool, typer.Option("--anonymise", help="Replace names, addresses, comments and keys, always in the same way.")
+    ] = False,
+    tasks: Annotated[bool, typer.Option(help="Read what the cluster has done, too.")] = True,
+) -> None:
+    """Read a live cluster into a scenario file, by GET requests only."""
+    import yaml
+
+    from pvesim.live import LiveCluster, anonymised, read_cluster
+
+    authority = None if ca is None else str(ca)
+    live = LiveCluster(host, token, secret, port=port, ca=authority, fingerprint=fingerprint, insecure=insecure)
+    reading = read_cluster(live, tasks=tasks)
+    for note in reading.notes:
+        typer.echo(note, err=True)
+    scenario = anonymised(reading.scenario) if anonymise else reading.scenario
+    text = yaml.safe_dump(scenario, sort_keys=False, width=120, allow_unicode=True)
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        out.write_text(text)
+    except OSError as error:
+        raise SimError(f"cannot write {out}: {error.strerror}") from error
+    guests = len(scenario.get("vms", {})) + len(scenario.get("containers", {}))
+    typer.echo(f"{out}: {len(scenario['nodes'])} nodes, {guests} guests")
+
+
+@app.command()
+def compare(
+    host: _Host,
+    token: _Token,
+    secret: _Secret,
+    scenario: Annotated[str, typer.Option(help="Scenario to compare it with: a name, or a YAML file.")],
+    port: _Port = 8006,
+    ca: _Authority = None,
+    fingerprint: _Fingerprint = None,
+    insecure: _Insecure = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the differences as JSON.")] = False,
+) -> None:
+    """Ask a live cluster and a scenario the same, by GET requests only. Ends with 3 if they answer differently."""
+    import json
+
+    from pvesim.engine import Simulator
+    from pvesim.live import LiveCluster, SimulatedCluster
+    from pvesim.live import compare as compared
+
+    authority = None if ca is None else str(ca)
+    live = LiveCluster(host, token, secret, port=port, ca=authority, fingerprint=fingerprint, insecure=insecure)
+    found = compared(live, SimulatedCluster(Simulator(scenario, clock="manual")))
+    if as_json:
+        data = {"paths": found.paths, "findings": [finding.to_json() for finding in found.findings]}
+        typer.echo(json.dumps(data, indent=1))
+    else:
+        for finding in found.findings:
+            typer.echo(finding.words())
+        typer.echo(f"{found.paths} paths read, {len(found.findings)} differences")
+    if found.findings:
+        raise typer.Exit(3)
+
+
 def _own_identity(cert: Path | None, key: Path | None, *, insecure_http: bool, ca_out: Path | None) -> Identity | None:
     if insecure_http and (cert or key or ca_out):
         raise SimError("--insecure-http has no certificate: leave out --cert, --key and --ca-out")
