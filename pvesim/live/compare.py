@@ -14,7 +14,7 @@ from pvesim.live.source import Source, Unreadable
 _RESTLESS = frozenset(
     (
         *("active-state", "available", "avail", "cpu", "ctime", "digest", "disk", "diskread", "diskwrite", "dtime"),
-        *("endtime", "free", "idle", "ksm", "level", "loadavg", "local", "localtime", "mem", "memhost", "meta"),
+        *("endtime", "free", "idle", "ksm", "level", "loadavg", "local", "localtime", "mem", "memhost"),
         *("netin", "netout", "nics", "pid", "pressurecpufull", "pressurecpusome", "pressureiofull"),
         *(
             "pressureiosome",
@@ -29,6 +29,8 @@ _RESTLESS = frozenset(
         *("starttimes", "time", "upid", "uptime", "used", "used_fraction", "user_hz", "wait", "waittime"),
     )
 )
+# What PVE itself notes in a guest's configuration.
+_NOTED = frozenset(("digest", "meta", "parent"))
 # What tells the entries of a list apart; the first that all of them have.
 _IDENTITIES = (
     *("vmid", "volid", "upid", "sid", "rule", "pos", "roleid", "userid", "groupid", "poolid", "realm", "tokenid"),
@@ -42,6 +44,7 @@ _CLUSTER_PATHS = (
 )
 _NODE_PATHS = ("/status", "/version", "/qemu", "/lxc", "/storage", "/network", "/dns", "/time", "/config", "/services")
 _GUEST_PATHS = ("/config", "/status/current", "/pending", "/snapshot", "/firewall/options", "/firewall/rules")
+_CONFIGURED = ("/config", "/pending")
 _ABSENT: Any = object()
 
 
@@ -131,7 +134,7 @@ def _different(path: str, field: str, live: Any, simulated: Any) -> Iterator[Fin
             yield Finding(path, field, live, simulated)
         return
     for name in {**live, **simulated}:
-        if name in _RESTLESS and (pattern.endswith(".{}") or "key" in (live.get(name) or simulated[name])):
+        if name in (_RESTLESS if pattern.endswith(".{}") else ()) or (name in _NOTED and path.endswith(_CONFIGURED)):
             continue
         one, other = live.get(name, _ABSENT), simulated.get(name, _ABSENT)
         if one is _ABSENT or other is _ABSENT:

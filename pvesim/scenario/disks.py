@@ -116,6 +116,8 @@ class Disks:
         if volume.volid in self.used and volume.vmid is not None:
             raise _Unusable(f"'{volume.volid}' is this guest's {self.used[volume.volid]} already")
         self.used[volume.volid] = key
+        if key.startswith("unused"):
+            return {field: volume.volid}
         return {**values, field: volume.volid, "size": size_text(volume.size)}
 
     def _storage(self, name: str) -> Storage:
