@@ -34,6 +34,7 @@ _OWNED = re.compile(
     r"(?<![A-Za-z0-9])(?:(?:vm|base|subvol|basevol)-(?P<volume>\d+)-|vzdump-[a-z]+-(?P<dump>\d+)-"
     r"|backup/(?:vm|ct)/(?P<group>\d+)(?:/|$)|(?:vm|ct):(?P<sid>\d+)(?!\d|/)|vms/(?P<acl>\d+))"
 )
+_JOB_KEYS = frozenset({"id", "job_id"})
 _GUEST = re.compile(r"(?P<vmid>\d+)(?:-\d+)?")  # 100-0 is a replication job of guest 100
 _FOLDER = re.compile(r":(?P<vmid>\d+)/")  # of a directory storage: local:100/vm-100-disk-0.qcow2
 _VOLID = re.compile(r"(?P<storage>[A-Za-z][A-Za-z0-9._-]*):(?!//)\S")
@@ -84,7 +85,7 @@ class _Touched:
 
     def value(self, key: str, text: str) -> None:
         """Take in one value that stands somewhere in the arguments."""
-        if _GUEST_KEY.fullmatch(key) or (key == "id" and "-" in text):
+        if _GUEST_KEY.fullmatch(key) or (key in _JOB_KEYS and "-" in text):
             self.guests.update(int(found["vmid"]) for part in _words(text) if (found := _GUEST.fullmatch(part)))
         for found in _OWNED.finditer(text):
             self.guests.add(int(next(part for part in found.groups() if part)))
@@ -124,7 +125,9 @@ def intent_of(declaration: Declaration, arguments: Arguments) -> Intent:
         (declaration.name,),
         risk,
         interrupts,
-        relabels=_relabels({**arguments, "tool": declaration.name}) if writes else frozenset(),
+        relabels=_without_guests(_relabels({**arguments, "tool": declaration.name}), touched)
+        if writes
+        else frozenset(),
         everywhere=writes
         and not touched.guests
         and (declaration.name in _FOR_ALL or ((risk is Risk.DESTROY or interrupts) and bool(touched.nodes))),
@@ -150,7 +153,7 @@ def _raw(arguments: Arguments) -> Intent:
         (RAW_TOOL, *(_unmatched_tools() if twin.worst else twin.tools)),
         twin.risk,
         twin.interrupts,
-        relabels=_relabels({**params, "path": asked.path}) if writes else frozenset(),
+        relabels=_without_guests(_relabels({**params, "path": asked.path}), touched) if writes else frozenset(),
         everywhere=writes and not touched.guests and (twin.everywhere or (bool(touched.nodes) and twin.worst)),
         command=_command(params.get("command")) if EXEC_TOOL in twin.tools else None,
         stdin=str(params.get("input-data") or ""),
@@ -166,6 +169,11 @@ def _unmatched_tools() -> tuple[str, ...]:
 
     writing = [tool.name for toolset in TOOLSETS for tool in toolset.declarations if tool.risk is not Risk.READ]
     return tuple(name for name in writing if name != RAW_TOOL and name not in known_tools())
+
+
+def _without_guests(relabels: frozenset[str], touched: _Touched) -> frozenset[str]:
+    """What a call that names no guest relabels: a tag may be of something else, such as a VLAN."""
+    return relabels if touched.guests else relabels - {"tags"}
 
 
 def _intent(touched: _Touched, tools: tuple[str, ...], risk: Risk, interrupts: bool, **more: Any) -> Intent:

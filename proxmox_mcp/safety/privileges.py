@@ -24,6 +24,11 @@ _BY_TOOL: dict[str, tuple[str, ...]] = {
     "clone_lxc": ("VM.Clone", *_NEW),
     "execute_vm_command": ("VM.GuestAgent.Unrestricted",),
     "get_vm_command_result": ("VM.GuestAgent.Unrestricted",),
+    "refresh_node_updates": ("Sys.Modify",),
+    "search_node_log": ("Sys.Syslog",),
+    "list_node_updates": ("Sys.Modify",),
+    "get_vm_agent_info": ("VM.GuestAgent.Audit",),
+    "get_sdn": ("SDN.Audit",),
 }
 # What changes something, by toolset; what only looks needs `_LOOK`.
 _BY_TOOLSET: dict[str, tuple[str, ...]] = {
@@ -36,8 +41,13 @@ _BY_TOOLSET: dict[str, tuple[str, ...]] = {
     "library": ("Datastore.AllocateTemplate", "Datastore.AllocateSpace", "Sys.AccessNetwork"),
     "provisioning": ("VM.Clone", "VM.PowerMgmt", "VM.GuestAgent.Audit", *_NEW),
     "backup_jobs": ("Sys.Modify", "VM.Backup", "Datastore.AllocateSpace"),
-    "pools": ("Pool.Allocate",),
-    "access": ("User.Modify", "Permissions.Modify"),
+    "pools": ("Pool.Allocate", "Datastore.Allocate"),
+    "access": ("Realm.AllocateUser", "User.Modify", "Permissions.Modify"),
+    "firewall_rules": ("VM.Config.Network", "Sys.Modify"),
+    "availability": ("Sys.Console", "VM.Replicate"),
+    "node_admin": ("Sys.Modify", "Sys.PowerMgmt"),
+    "guest_inside": ("VM.GuestAgent.FileRead", "VM.GuestAgent.FileWrite"),
+    "networking": ("Sys.Modify", "SDN.Allocate"),
     "agent": ("VM.GuestAgent.Audit", "VM.GuestAgent.FileRead", "VM.GuestAgent.FileWrite"),
 }
 _OF_RISK: dict[Risk, tuple[str, ...]] = {
@@ -51,7 +61,7 @@ _OF_RISK: dict[Risk, tuple[str, ...]] = {
 def needed_by(tool: Declaration) -> tuple[str, ...]:
     """The privileges that a tool needs to do all that it can; on `/`, or on the guests and storages it is used on."""
     if tool.risk is Risk.READ:
-        return _LOOK
+        return _BY_TOOL.get(tool.name, _LOOK)
     return _BY_TOOL.get(tool.name) or _BY_TOOLSET.get(tool.toolset) or _OF_RISK[tool.risk]
 
 

@@ -88,6 +88,14 @@ OF_OTHER_TOOLSETS: dict[str, tuple[str, dict[str, Any]]] = {
     "delete its backup": ("delete_volume", {"volid": "nas:backup/vzdump-qemu-100-2026_01_01-00_00_00.vma.zst"}),
     "delete its disk as a volume": ("delete_volume", {"volid": "local-lvm:vm-100-disk-0"}),
     "prune its backups": ("prune_backups", {"storage": "nas", "keep": "keep-last=1", "vmid": 100}),
+    "stop it by HA": ("set_ha_resource", {"vmid": 100, "state": "stopped"}),
+    "bind it by a rule": ("set_ha_rule", {"rule": "bound", "guests": [100, 105], "nodes": ["pve3"]}),
+    "end its replication": ("delete_replication_job", {"job_id": "100-0"}),
+    "open its firewall": ("add_firewall_rule", {"vmid": 100, "type": "in", "action": "ACCEPT"}),
+    "turn its firewall off": ("set_firewall_options", {"vmid": 100, "enable": False}),
+    "read a file in it": ("read_guest_file", {"vmid": 100, "file": "/etc/shadow"}),
+    "turn its node off": ("manage_node_power", {"node": "pve1", "action": "shutdown"}),
+    "cut its node off": ("apply_node_network", {"node": "pve1"}),
     "prune all backups": ("prune_backups", {"storage": "nas", "keep": "keep-last=1"}),
 }
 

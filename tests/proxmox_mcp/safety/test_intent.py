@@ -37,6 +37,8 @@ async def change(call: Call) -> Result:
         ({"options": {"scsi1": "local-lvm:vm-100-disk-0,discard=on"}}, {100}),
         ({"options": {"scsi1": "nas:0,import-from=local-lvm:vm-100-disk-0"}}, {100}),
         ({"upid": "UPID:pve1:0000022A:00089A36:6B03C403:qmstart:100:root@pam:"}, {100}),
+        ({"job_id": "100-0"}, {100}),
+        ({"job_id": "backup-0-1"}, set()),
         ({"sid": "vm:100"}, {100}),
         ({"resources": "vm:100,ct:200"}, {100, 200}),
         ({"volid": "local:iso/debian-13.iso"}, set()),
@@ -127,7 +129,7 @@ def test_a_request_that_is_not_known_may_do_the_work_of_any_tool_that_is_not() -
 
 
 @pytest.mark.parametrize(
-    ("tool", "given"), [("set_tags", {"vmid": 100, "add": ["x"]}), ("set_tags", {"remove": ["x"]})]
+    ("tool", "given"), [("set_tags", {"vmid": 100, "add": ["x"]}), ("set_tags", {"vmid": 100, "remove": ["x"]})]
 )
 def test_a_tool_for_labels_changes_labels(tool: str, given: dict[str, Any]) -> None:
     assert intent_of(DECLARED[tool], given).relabels == {"tags"}
