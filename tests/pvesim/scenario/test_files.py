@@ -27,7 +27,7 @@ def test_the_shipped_scenarios_are_known_by_name() -> None:
 def test_an_unknown_name_lists_those_that_there_are() -> None:
     text = refusal("homlab")
     assert "no scenario 'homlab'" in text
-    assert "homelab, single-node" in text
+    assert "homelab, least-privilege" in text
     assert "Did you mean 'homelab'?" in text
 
 
