@@ -160,7 +160,7 @@ class Gate:
         verdict = await self._judge(case)
         if verdict.effect == "deny":
             raise NotAllowed(f"The operator's policy forbids this by now: {verdict.reason}.", "Tell the user.")
-        self._limits.check_guests(case.intent.guests)
+        self._limits.check_guests(case.intent.guests, case.call.pve.cluster)
         return replace(case, call=replace(case.call, preview=again))
 
     async def _approve(self, case: _Case, preview: Preview, verdict: Verdict) -> str | InputRequiredResult:

@@ -34,7 +34,7 @@ class Keeper:
         Raises:
             LimitReached: it does not.
         """
-        self.check_guests(guests)
+        self.check_guests(guests, pve.cluster)
         most = self._limits.tasks
         if most is None:
             return
@@ -46,7 +46,7 @@ class Keeper:
                 "Wait for one of them with wait_for_task, then call again.",
             )
 
-    def check_guests(self, guests: Iterable[int]) -> None:
+    def check_guests(self, guests: Iterable[int], cluster: str) -> None:
         """Check the limit on guests alone: again when the call is about to be done, for others went on meanwhile.
 
         Raises:
@@ -56,7 +56,7 @@ class Keeper:
         wanted = set(guests)
         if most is None or not wanted:
             return
-        done = self._changed_lately()
+        done = self._changed_lately(cluster)
         if len(done | wanted) > most:
             raise LimitReached(
                 f"{len(done)} guests were changed in the last hour; the policy allows {most}.",
@@ -72,11 +72,13 @@ class Keeper:
         finally:
             self._under_way -= 1
 
-    def _changed_lately(self) -> set[int]:
+    def _changed_lately(self, cluster: str) -> set[int]:
         since = datetime.fromtimestamp(self._now() - _HOUR, UTC).isoformat(timespec="milliseconds")
         return {
             int(vmid)
             for record in self._audit.recent()
-            if record.get("event") == "begin" and str(record.get("time", "")) >= since
+            if record.get("event") == "begin"
+            and record.get("cluster") == cluster
+            and str(record.get("time", "")) >= since
             for vmid in record.get("guests", ())
         }

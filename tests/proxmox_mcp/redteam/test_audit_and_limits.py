@@ -174,6 +174,13 @@ async def test_a_limit_outlives_the_server(lab: Lab) -> None:
         await attacker.refused("manage_vm", "the policy allows 2", vmid=101, action="stop")
 
 
+async def test_a_limit_is_of_one_cluster(lab: Lab) -> None:
+    async with lab.client(HOURLY) as attacker:
+        await _three(attacker)
+    async with lab.client(HOURLY, cluster="another") as attacker:
+        await attacker.done("manage_vm", vmid=101, action="stop", wait_seconds=5)
+
+
 async def test_a_limit_counts_what_raw_requests_change(lab: Lab) -> None:
     async with lab.client(HOURLY) as attacker:
         await _three(attacker)
