@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from pvesim.core.errors import SimError
+from pvesim.core.tasks import Task
 from pvesim.serve.control_faults import fault_routes
 from pvesim.serve.dashboard.routes import build_page_routes
 
@@ -32,6 +33,7 @@ class Controlled(Protocol):
 
     clock: Any
     requests: Any
+    world: Any
     faults: Any
 
     @property
@@ -142,6 +144,12 @@ class ClockAdvance(_Strict):
     """How far to move the clock, in virtual seconds."""
 
     seconds: float = Field(ge=0, le=_YEAR, allow_inf_nan=False)
+
+
+class TaskToFollow(_Strict):
+    """Which task."""
+
+    upid: str = Field(min_length=1, max_length=400)
 
 
 class RequestRecord(BaseModel):
@@ -279,6 +287,15 @@ def _clock_routes(simulator: Controlled) -> APIRouter:
     async def advance(by: ClockAdvance) -> ClockState:
         with simulator.lock:
             simulator.clock.advance(by.seconds)
+            return reading()
+
+    @router.post("/run-until-done", summary="Move time forward to the end of a task")
+    async def run_until_done(task: TaskToFollow) -> ClockState:
+        with simulator.lock:
+            if simulator.world.get(Task, task.upid) is None:
+                raise HTTPException(404, f"no task '{task.upid}'")
+            simulator.clock.tick()
+            simulator.clock.run_until_done(task.upid)
             return reading()
 
     @router.post("/freeze", summary="Stop time: mode manual")

@@ -27,6 +27,13 @@ def test_time_is_moved_frozen_and_let_go(page: Any, simulator: Simulator) -> Non
     assert simulator.clock.mode == "auto"
 
 
+def test_time_is_moved_to_the_end_of_a_task(page: Any, simulator: Simulator) -> None:
+    simulator.connect().nodes("pve1").qemu(100).clone.post(newid=555)
+    page.get_by_role("button", name="Finish qmclone 100").click()
+    expect(page.locator(".task").first).to_contain_text("OK")
+    expect(page.locator("#running")).to_have_text("none running")
+
+
 def test_a_moment_is_kept_compared_and_returned_to(page: Any, simulator: Simulator) -> None:
     page.get_by_placeholder("checkpoint name").fill("monday")
     page.get_by_role("button", name="Keep this moment").click()

@@ -1,6 +1,6 @@
 // Storage, tasks and the requests as they come.
 
-import { $, bytes, clockTime, h, meter, plural, setText } from "/_sim/page/dom.js";
+import { $, bytes, clockTime, control, h, meter, plural, setText } from "/_sim/page/dom.js";
 
 const KEPT_LINES = 200;
 let paused = false;
@@ -38,7 +38,7 @@ export function drawStorages(storages) {
 
 const isFine = (status) => status === "OK";
 
-function drawTask(task) {
+function drawTask([upid, task]) {
   const running = task.status === "running";
   const tone = running || task.status.startsWith("WARNINGS") ? "wait" : isFine(task.status) ? "good" : "bad";
   const what = h("span", {}, h("strong", {}, task.type), ` ${task.id} `, h("span", { class: "muted" }, `${task.node} · ${task.user}`));
@@ -48,16 +48,17 @@ function drawTask(task) {
     const steps = task.done + task.left;
     const bar = meter(`${task.type} ${task.id}: step ${task.done} of ${steps}`, steps ? (100 * task.done) / steps : 0);
     bar.classList.remove("much", "full");
-    item.append(bar);
+    const finish = h("button", { type: "button", class: "small", "aria-label": `Finish ${task.type} ${task.id}: move time to its end`, onclick: () => control("POST", "/clock/run-until-done", { upid }) }, "Finish");
+    item.append(h("div", { class: "progress" }, bar, finish));
   }
   if (task.line && !isFine(task.status)) item.append(h("span", { class: "line", title: task.line }, task.line));
   return item;
 }
 
 export function drawTasks(tasks) {
-  const rows = Object.values(tasks).sort((one, other) =>
+  const rows = Object.entries(tasks).sort(([, one], [, other]) =>
     (other.status === "running") - (one.status === "running") || other.order - one.order);
-  const running = rows.filter((task) => task.status === "running").length;
+  const running = rows.filter(([, task]) => task.status === "running").length;
   setText($("running"), running ? `${running} running` : "none running");
   $("tasks").replaceChildren(...(rows.length ? rows.map(drawTask) : [h("li", { class: "empty" }, "No task was started yet.")]));
 }

@@ -83,3 +83,22 @@ def test_a_page_from_elsewhere_cannot_steer(client: httpx.Client, server: SimSer
     assert refused.status_code == 403
     assert "https://elsewhere.example" in refused.json()["error"]
     assert client.post("/_sim/reset", headers={"Origin": server.url}).status_code == 200
+
+
+def test_time_moves_to_the_end_of_a_task(client: httpx.Client, server: SimServer) -> None:
+    simulator = server.simulator
+    upid = simulator.request("POST", "/nodes/pve2/qemu/105/status/start")
+    answer = client.post("/_sim/clock/run-until-done", json={"upid": upid})
+    assert answer.json()["now"] == simulator.world.now
+    assert simulator.request("GET", f"/nodes/pve2/tasks/{upid}/status")["exitstatus"] == "OK"
+    assert client.post("/_sim/clock/run-until-done", json={"upid": "UPID:x"}).status_code == 404
+
+
+def test_a_task_that_hangs_has_no_end(client: httpx.Client, server: SimServer) -> None:
+    simulator = server.simulator
+    simulator.faults.add("stuck", task="qmreset", hang=True)
+    upid = simulator.request("POST", "/nodes/pve1/qemu/100/status/reset")
+    answer = client.post("/_sim/clock/run-until-done", json={"upid": upid})
+    assert answer.status_code == 409
+    assert "hangs" in answer.json()["error"]
+    simulator.faults.clear()
