@@ -9,6 +9,7 @@ _ROUTES = (
     "pvesim.access.factor_routes",
     "pvesim.access.routes",
     "pvesim.access.sync_routes",
+    "pvesim.acme.order_routes",
     "pvesim.acme.routes",
     "pvesim.backup.file_routes",
     "pvesim.backup.routes",
@@ -47,6 +48,8 @@ _ROUTES = (
 # What tasks do: their steps name effects, which may be all that a task kept in a world still refers to.
 _EFFECTS = (
     "pvesim.access.sync_jobs",
+    "pvesim.acme.accounts",
+    "pvesim.acme.orders",
     "pvesim.backup.jobs",
     "pvesim.backup.run",
     "pvesim.ceph.cluster",

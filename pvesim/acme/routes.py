@@ -1,16 +1,14 @@
-"""`/cluster/acme`."""
+"""`/cluster/acme` without accounts."""
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 from pvesim.acme import rules
-from pvesim.core.errors import Failure
 from pvesim.core.sections import split_changes
-from pvesim.routing import Call, refusal, route
+from pvesim.routing import Call, route
 
 _PLUGINS = "/cluster/acme/plugins"
-_ACCOUNT = "/cluster/acme/account/{name}"
 Rows = list[dict[str, Any]]
 
 
@@ -22,16 +20,6 @@ def list_directories(call: Call) -> Rows:
 @route("GET", "/cluster/acme/challenge-schema")
 def list_challenges(call: Call) -> Rows:
     return rules.challenges()
-
-
-@route("GET", "/cluster/acme/account")
-def list_accounts(call: Call) -> Rows:
-    return []  # there is no service to register with
-
-
-@refusal("GET", _ACCOUNT)
-def read_account(call: Call) -> NoReturn:
-    raise Failure(f"ACME account config file '{call.params['name']}' does not exist.")
 
 
 @route("GET", _PLUGINS)

@@ -1,4 +1,4 @@
-"""Plugins that prove to an ACME service that a name is one's own. Accounts need the service, which no node reaches.
+"""Plugins that prove to an ACME service that a name is one's own, and the services that are known.
 
 Source: `/cluster/acme`.
 """

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate, Name
 
 _YEARS_OF_CA, _YEARS_OF_NODE = 10, 2
-_AGE = timedelta(days=1)
+_AGE, _LIFE_OF_SERVICE = timedelta(days=1), timedelta(days=90)
 
 
 CUSTOM_FILE = "pveproxy-ssl.pem"
@@ -105,6 +105,29 @@ def _sign(seed: int, who: str, subject: Name, issuer: Name, made: datetime, year
     if names is not None:
         builder = builder.add_extension(names, critical=False)
     return builder.sign(_key(seed, "authority"), None)
+
+
+def service_certificate(seed: int, domains: tuple[str, ...], number: int, time: float) -> tuple[str, str]:
+    """A certificate for names from a public service, good for 90 days, with its private key; both PEM."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    made, who = datetime.fromtimestamp(int(time), UTC), f"order {number}"
+    names = x509.SubjectAlternativeName([x509.DNSName(domain) for domain in domains])
+    subject, issuer = _name(CN=domains[0]), _name(CN="Simulated ACME service", O="pvesim")
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(_key(seed, who).public_key())
+        .serial_number(int.from_bytes(_bytes(seed, f"serial {who}")[:16], "big") >> 1 | 1)
+        .not_valid_before(made)
+        .not_valid_after(made + _LIFE_OF_SERVICE)
+        .add_extension(names, critical=False)
+    )
+    certificate = builder.sign(_key(seed, "service"), None)
+    key = _key(seed, who).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return certificate.public_bytes(Encoding.PEM).decode(), key.decode()
 
 
 def _bytes(seed: int, purpose: str) -> bytes:
