@@ -142,6 +142,8 @@ class Tasks:
         log = _Log()
         begin = self._now()
         pause = _FIRST_PAUSE
+        # Told once, at first: who gives up waiting must know which task goes on.
+        named = f" {upid}"
         while True:
             status = await self._pve.get(f"{task.path}/status")
             state = state_of(status)
@@ -151,7 +153,8 @@ class Tasks:
             await self._read_log(task, log)
             waited = self._now() - begin
             if report is not None and wait_seconds > 0:
-                await report(min(waited, wait_seconds), wait_seconds, _progress_text(task, state, log))
+                await report(min(waited, wait_seconds), wait_seconds, _progress_text(task, state, log) + named)
+                named = ""
             if state != "running" or waited >= wait_seconds:
                 break
             await anyio.sleep(min(pause, wait_seconds - waited))
