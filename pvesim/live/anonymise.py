@@ -158,6 +158,8 @@ class _Anonymiser:
                 made[part] = self._config(made[part], key, name)
         snapshots = guest.get("snapshots", [])
         names = {snapshot["name"]: f"snapshot{number}" for number, snapshot in enumerate(snapshots, 1)}
+        if "parent" in made.get("config", {}):
+            made["config"]["parent"] = names.get(made["config"]["parent"], "snapshot1")
         if snapshots:
             made["snapshots"] = [self._snapshot(snapshot, names, key, name) for snapshot in snapshots]
         return made

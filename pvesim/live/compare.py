@@ -30,7 +30,7 @@ _RESTLESS = frozenset(
     )
 )
 # What PVE itself notes in a guest's configuration.
-_NOTED = frozenset(("digest", "meta", "parent"))
+_NOTED = frozenset(("digest", "meta"))
 # What tells the entries of a list apart; the first that all of them have.
 _IDENTITIES = (
     *("vmid", "volid", "upid", "sid", "rule", "pos", "roleid", "userid", "groupid", "poolid", "realm", "tokenid"),

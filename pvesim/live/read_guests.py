@@ -44,8 +44,8 @@ def _guest(reader: Reader, base: str, row: dict[str, Any], config: dict[str, Any
 
 
 def _written(config: dict[str, Any]) -> dict[str, Any]:
-    """A configuration as it is written, without what PVE notes itself (its making, the last snapshot) and raw lines."""
-    return {key: value for key, value in config.items() if key not in ("lxc", "meta", "parent")}
+    """A configuration as it is written, without how it was made and a container's raw lines."""
+    return {key: value for key, value in config.items() if key not in ("lxc", "meta")}
 
 
 def _behaviour(status: dict[str, Any]) -> dict[str, Any]:

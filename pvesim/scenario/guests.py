@@ -72,7 +72,11 @@ class _Builder:
     def build(self) -> None:
         """Put the guest and its volumes into the world."""
         model = self.model
-        config = self._config(self._with_defaults(model.config), (*self.location, "config"))
+        wanted = self._with_defaults(model.config)
+        parent = wanted.pop("parent", None)
+        config = self._config(wanted, (*self.location, "config"))
+        if parent is not None:
+            config["parent"] = self._present_parent(parent)
         if self.kind == "qemu":
             config = {**self._identity(config), **config}
         running = model.state != "stopped"
@@ -92,6 +96,12 @@ class _Builder:
             behaviour=self._with_agent(config),
         )
         self.context.world.put(guest)
+
+    def _present_parent(self, name: Any) -> str:
+        """The snapshot that the guest goes on from, which PVE notes in its configuration."""
+        if name not in [snapshot.name for snapshot in self.model.snapshots]:
+            self.context.problem((*self.location, "config", "parent"), f"the guest has no snapshot '{name}'")
+        return str(name)
 
     def _behaviour(self, model: BehaviourModel) -> Behaviour:
         values = given(model)

@@ -268,6 +268,11 @@ class TestSnapshots:
         found = problem("vms: {100: {snapshots: [{name: s1, vmstate: true}]}}")
         assert found.endswith("vmstate: a guest without a disk has nowhere to keep its memory")
 
+    def test_the_guest_goes_on_from_one(self) -> None:
+        text = "vms: {100: {config: {scsi0: 'local-lvm:4', parent: %s}, snapshots: [{name: s1}, {name: s2}]}}"
+        assert build(text % "s1").rows(Guest)[100].config["parent"] == "s1"
+        assert "config.parent: the guest has no snapshot 's3'" in problem(text % "s3")
+
     def test_a_container_s_holds_no_memory(self) -> None:
         found = problem("containers: {200: {snapshots: [{name: s1, vmstate: true}]}}")
         assert found.endswith("a container's snapshot holds no memory")
