@@ -56,13 +56,18 @@ async def test_a_read_is_called_at_every_level(tell: Tell, era: Era) -> None:
 
 
 async def test_a_write_is_done_when_it_is_approved(tell: Tell, simulator: Simulator) -> None:
-    params: dict[str, Any] = {"comment": "made by hand", "poolid": "fresh"}
-    unasked = await tell("call_api", method="POST", path="/pools", params=params, _approves=False)
+    params: dict[str, Any] = {"comment": "made by hand", "groupid": "fresh"}
+    unasked = await tell("call_api", method="POST", path="/access/groups", params=params, _approves=False)
     assert unasked.is_error
     assert not any(request.startswith("POST") for request in unasked.requests)
-    reply = await tell("call_api", method="POST", path="/pools", params=params)
+    reply = await tell("call_api", method="POST", path="/access/groups", params=params)
     assert not reply.is_error, reply.text
-    assert any(pool["poolid"] == "fresh" for pool in simulator.request("GET", "/pools"))
+    assert any(group["groupid"] == "fresh" for group in simulator.request("GET", "/access/groups"))
+
+
+async def test_a_write_needs_as_much_approval_as_the_tool_that_does_the_same(tell: Tell) -> None:
+    reply = await tell("call_api", method="POST", path="/pools", params={"poolid": "fresh"}, _approves=False)
+    assert not reply.is_error, reply.text
 
 
 async def test_a_task_is_followed(tell: Tell) -> None:
