@@ -190,3 +190,20 @@ def test_running_programs_takes_more_than_looking(simulator: Simulator) -> None:
     assert ask(simulator, "ping", "POST", user="alice@pve") == {"result": {}}
     with pytest.raises(Forbidden):
         ask(simulator, "exec", "POST", user="alice@pve", command=["uname", "-s"])
+
+
+def test_what_the_system_inside_says_of_time_and_people(simulator: Simulator) -> None:
+    assert ask(simulator, "get-timezone")["result"]["offset"] == 0
+    assert ask(simulator, "get-users") == {"result": []}
+
+
+@pytest.mark.parametrize("name", ["suspend-hybrid", "suspend-ram"])
+def test_a_machine_may_be_put_to_sleep_from_inside(simulator: Simulator, name: str) -> None:
+    assert ask(simulator, name, "POST") == {"result": {}}
+    assert simulator.request("GET", path(100, "/status/current"))["qmpstatus"] == "suspended"
+
+
+def test_a_machine_that_sleeps_on_its_disk_is_off(simulator: Simulator) -> None:
+    assert ask(simulator, "suspend-disk", "POST") == {"result": {}}
+    simulator.clock.advance(60)
+    assert simulator.request("GET", path(100, "/status/current"))["status"] == "stopped"

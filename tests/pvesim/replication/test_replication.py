@@ -178,3 +178,10 @@ def test_who_may(simulator: Simulator) -> None:
     )
     give(simulator.world, "alice@pve", "/vms/101", "PVEVMAdmin")
     simulator.request("POST", f"{LOCAL}/101-0/schedule_now", user="alice@pve")
+
+
+def test_a_node_lists_the_jobs_of_its_guests(simulator: Simulator) -> None:
+    simulator.request("POST", JOBS, NEW)
+    assert [row["id"] for row in simulator.request("GET", LOCAL)] == ["101-0"]
+    assert simulator.request("GET", LOCAL, {"guest": 100}) == []
+    assert simulator.request("GET", "/nodes/pve2/replication") == []
