@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 
 from pvesim.contract.format_errors import Check, FormatError
+from pvesim.contract.network_names import PROTOCOL_NUMBERS, PROTOCOLS, SERVICES
 
-# Names from /etc/services and /etc/protocols are taken on their form: what a node knows of them is its own matter.
-_SERVICE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*|[0-9]+[A-Za-z][A-Za-z0-9+.\-]*", re.ASCII)
 _PORT = re.compile(r"\d+", re.ASCII)
 _HIGHEST_PORT = 65535
+_MOST_PORTS = 15
 
 _ICMP_V4 = (
     "any echo-reply destination-unreachable network-unreachable host-unreachable protocol-unreachable "
@@ -40,29 +40,39 @@ def _port_number(text: str) -> int:
     return number
 
 
-def _ports(text: str) -> None:
-    """A port, a range `80:85`, a service name, or a list of them."""
-    if re.search(r"\s", text):
-        raise FormatError(f"invalid port '{text}'")
+def _ports(text: str, *, icmp: bool = False) -> None:
+    """A port, a range `80:85`, a service's name, or a list of them; `icmp`: types of ICMP may stand for ports."""
     items = text.split(",")
     if "" in items:
         raise FormatError("extraneous commas in list")
+    count, types = 0, False
     for item in items:
         first, colon, last = item.partition(":")
         if not colon and _PORT.fullmatch(first):
             _port_number(first)
+            count += 1
         elif colon and _PORT.fullmatch(first) and _PORT.fullmatch(last):
             if _port_number(first) > _port_number(last):
                 raise FormatError(f"backwards range '{first}:{last}' not allowed, did you mean '{last}:{first}'?")
-        elif colon or _SERVICE.fullmatch(item) is None:
+            count += 2
+        elif icmp and any(item in names for names in ICMP_TYPES.values()):
+            types = True
+        elif item not in SERVICES:
             raise FormatError(f"invalid port '{item}'")
+    if types and count:
+        raise FormatError("ICPM ports not allowed in port range")  # PVE's own spelling
+    if count > _MOST_PORTS:
+        raise FormatError(f"too many entries in port list (> {_MOST_PORTS} numbers)")
+
+
+def _destination_ports(text: str) -> None:
+    _ports(text, icmp=True)
 
 
 def _protocol(text: str) -> None:
-    if _PORT.fullmatch(text):
-        if int(text[:4]) > 255:
-            raise FormatError(f"unknown protocol number '{text}'")
-    elif _SERVICE.fullmatch(text) is None:
+    if text in PROTOCOLS or text in ("", "0"):
+        return
+    if _PORT.fullmatch(text) is None or str(int(text[:4])) != text or int(text) not in PROTOCOL_NUMBERS:
         raise FormatError(f"unknown protocol '{text}'")
 
 
@@ -81,7 +91,7 @@ def _helpers(text: str) -> None:
 
 FIREWALL_FORMATS: dict[str, Check] = {
     "pve-fw-conntrack-helper": _helpers,
-    "pve-fw-dport-spec": _ports,
+    "pve-fw-dport-spec": _destination_ports,
     "pve-fw-icmp-type-spec": _icmp_type,
     "pve-fw-protocol-spec": _protocol,
     "pve-fw-sport-spec": _ports,

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 from pvesim.contract.addresses import ADDRESS_FORMATS, is_dns_name, looks_like
 from pvesim.contract.calendar_events import calendar_event
@@ -164,7 +165,7 @@ def _command_batch(text: str) -> None:
                 raise FormatError(f"element {number} in commands is missing key '{key}'")
 
 
-def _pair(what: str, identifier: Check) -> Check:
+def _pair(identifier: Check) -> Check:
     """A `source:target` entry of a map, a target alone, or `1` for the same name on both sides."""
 
     def check(text: str) -> None:
@@ -175,7 +176,7 @@ def _pair(what: str, identifier: Check) -> Check:
             for name in (source, target) if colon else (source,):
                 identifier(name)
         except FormatError as error:
-            raise FormatError(f"invalid {what} map entry '{text}': {error}") from None
+            raise FormatError(f"entry '{text}' contains invalid ID - {error}\n\n") from None
 
     return check
 
@@ -230,6 +231,15 @@ def _sdn_id(what: str, longest: int | None = None) -> Check:
     return check
 
 
+def _time_zone(text: str) -> None:
+    if text in ("host", "UTC"):
+        return
+    try:
+        ZoneInfo(text if "/" in text else "")
+    except (KeyError, ValueError, OSError):  # unknown, no key at all, a folder of the database
+        raise FormatError(f"invalid time zone '{text}'") from None
+
+
 def _phys_bits(text: str) -> None:
     if text != "host" and not (re.fullmatch(r"\d{1,2}", text, re.ASCII) and 8 <= int(text) <= 64):
         raise FormatError("value must be 'host' or a number of bits between 8 and 64")
@@ -248,7 +258,7 @@ _absolute_path = looks_like(
 FORMATS: dict[str, Check] = {
     **ADDRESS_FORMATS,
     **FIREWALL_FORMATS,
-    "bridge-pair": _pair("bridge", _bridge_id),
+    "bridge-pair": _pair(_bridge_id),
     "disk-size": _disk_size,
     "email-or-username": _email_or_username,
     "graphite-path": _matches(r"[a-zA-Z0-9_.\-]+", "value does not look like a valid graphite path"),
@@ -263,7 +273,7 @@ FORMATS: dict[str, Check] = {
     "pve-command-batch": _command_batch,
     "pve-configid": _matches(r"[a-zA-Z][a-zA-Z0-9_\-]+", "invalid configuration ID '{}'"),
     "pve-cpuset": _cpu_set,
-    "pve-ct-timezone": _matches(r"host|[A-Za-z0-9+\-_]+(?:/[A-Za-z0-9+\-_]+)*", "invalid time zone '{}'"),
+    "pve-ct-timezone": _time_zone,
     "pve-day-of-week": _one_of(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), "invalid day '{}'"),
     "pve-dir-override": _matches(rf"(?:{'|'.join(_CONTENT)})=/?[^.\s=][^\s=]*", "invalid override '{}'"),
     "pve-groupid": _matches(r"[A-Za-z0-9.\-_]+", "group name '{}' contains invalid characters"),
@@ -274,7 +284,7 @@ FORMATS: dict[str, Check] = {
     ),
     "pve-hotplug-features": _hotplug,
     "pve-iface": _matches(r"[a-zA-Z][a-zA-Z0-9_]{1,20}(?:[:.]\d+)?", "invalid network interface name '{}'"),
-    "pve-lxc-dev-string": _matches(r"/dev/[^\s,]+|[^/\s,].*", "{} is not an absolute path below /dev"),
+    "pve-lxc-dev-string": _matches(r"(?!.*/\.\.?(?:/|$))/dev/.*", "{} is not a valid device path"),
     "pve-lxc-mp-string": _mount_point,
     "pve-node": looks_like("node name", lambda text: re.fullmatch(_NODE, text, re.ASCII) is not None),
     "pve-phys-bits": _phys_bits,
@@ -315,7 +325,7 @@ FORMATS: dict[str, Check] = {
     "pve-volume-id": _volume_id,
     "pve-volume-id-or-absolute-path": _volume_or(lambda text: text.startswith("/")),
     "pve-volume-id-or-qm-path": _volume_or(lambda text: text in ("none", "cdrom") or text.startswith("/")),
-    "storage-pair": _pair("storage", _storage_id),
+    "storage-pair": _pair(_storage_id),
     "string": _anything,
     "urlencoded": _urlencoded,
 }

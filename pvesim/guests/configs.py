@@ -68,8 +68,11 @@ def snapshot_settings(guest: Guest, name: str) -> dict[str, Any]:
 
 
 def shown(kind: Kind, config: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration as clients see it: the password masked, the description ended as the file's reader ends it."""
-    view = dict(config)
+    """A configuration as clients see it: the password masked, the description ended as the file's reader ends it.
+
+    PVE reads fractions such as `cpulimit` from the file as text and leaves them so.
+    """
+    view = {key: f"{value:g}" if isinstance(value, float) else value for key, value in config.items()}
     if view.get("cipassword") is not None:
         view["cipassword"] = MASK
     if view.get("description") is not None:

@@ -72,5 +72,4 @@ def ask_monitor(call: Call) -> str:
 @route("PUT", f"{_MACHINE}/sendkey")
 def press(call: Call) -> None:
     call.root_only("skiplock")
-    skiplock = bool(call.params.get("skiplock"))
-    send_key(call.world, call.node, call.params["vmid"], call.params["key"], skiplock=skiplock)
+    send_key(call.world, call.node, call.params["vmid"], call.params["key"])

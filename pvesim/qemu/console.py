@@ -11,7 +11,7 @@ from pvesim.cluster.records import Cluster, Release
 from pvesim.core.errors import Failure, NotModelled
 from pvesim.core.world import World
 from pvesim.guests.records import Guest
-from pvesim.guests.rules import check_lock, find_guest, is_paused
+from pvesim.guests.rules import find_guest, is_paused
 
 _NAMED_KEYS = """
 shift shift_r alt alt_r ctrl ctrl_r meta_l meta_r menu esc minus equal backspace tab bracket_left bracket_right ret
@@ -45,10 +45,9 @@ def monitor_answer(world: World, node: str, vmid: int, command: str) -> str:
     raise NotModelled(f"the monitor command '{words}' is not modelled by pvesim")
 
 
-def send_key(world: World, node: str, vmid: int, key: str, *, skiplock: bool = False) -> Guest:
-    """Press keys such as `ctrl-alt-delete`. Raises `Failure` for a machine that is off or locked and unknown keys."""
+def send_key(world: World, node: str, vmid: int, key: str) -> Guest:
+    """Press keys such as `ctrl-alt-delete`, locked or not. Raises `Failure`: it is off, or there is no such key."""
     guest = find_guest(world, "qemu", node, vmid)
-    check_lock(guest, skip=skiplock)
     if not guest.running:
         raise Failure(f"VM {vmid} not running")
     unknown = [name for name in key.split("-") if name not in _KEYS and not name.startswith("0x")]

@@ -12,6 +12,7 @@ from typing import Any
 
 from pvesim.core.errors import Failure, ParameterErrors
 from pvesim.core.world import World
+from pvesim.guests.copying import human
 from pvesim.guests.options import parse_option, print_option
 from pvesim.guests.sizes import gigabytes
 from pvesim.guests.volumes import GIB, existing_volume, fill, make_volume, size_text
@@ -192,6 +193,8 @@ def _make_disk(world: World, node: str, vmid: int, drive: Drive, storage: str, l
     volume = make_volume(world, node, vmid, storage, size, log, format=str(format))
     if origin is not None:
         fill(world, volume, origin.used or origin.size)
+    if drive.key == "efidisk0":  # the firmware's variables are copied in
+        log += [f"transferred {human(part)} of {human(size)} ({part / size:.2%})" for part in (0, size)]
     return print_drive(drive, volume.volid, size)
 
 

@@ -138,8 +138,7 @@ def _suspend_to_disk(
     check_lock(guest, skip=skiplock)
     volume = _state_volume(world, guest, storage or state_storage(world, guest))
     world.put(replace(guest, config={**guest.config, "lock": "suspending", "vmstate": volume.volid}))
-    saved = f"completed saving the VM state in {SAVE_SECONDS:g}s, saved {volume.used / MIB:.2f} MiB"
-    return [Step(SAVE_SECONDS, (saved,), "qemu.suspended", (vmid,))]
+    return [Step(SAVE_SECONDS, ("State saved, quitting",), "qemu.suspended", (vmid,))]
 
 
 @effect("qemu.suspended")

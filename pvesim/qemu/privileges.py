@@ -20,7 +20,7 @@ _GROUPS: Mapping[str, str] = {
     "VM.Config.Memory": "allow-ksm balloon memory shares",
     "VM.Config.HWType": "acpi audio0 hotplug kvm machine rng0 scsihw smbios1 tablet vga watchdog",
     "VM.Config.Options": (
-        "agent amd-sev autostart bios description intel-tdx keyboard localtime migrate_downtime migrate_speed name "
+        "agent autostart bios description keyboard localtime migrate_downtime migrate_speed name "
         "onboot ostype protection reboot startdate startup tags tdf template vmgenid"
     ),
     "VM.PowerMgmt": "freeze",

@@ -67,13 +67,10 @@ def update_in_task(call: Call) -> str | None:
 
 
 def unlink(call: Call) -> None:
-    """`PUT …/unlink`: takes drives out of the configuration."""
-    delete = tuple(split_list(call.params["idlist"]))
-    guest = _guest(call)
-    check_lock(guest)
-    require_unlocked(call.world, "qemu", guest.vmid)
-    _check_drive_rights(call, {}, delete, guest)
-    _apply(call.world, call.node, guest.vmid, Update({}, delete, force=bool(call.params.get("force"))), [])
+    """`PUT …/unlink`: an update that only deletes; PVE takes any option here, not only drives."""
+    asked = {"vmid": call.params["vmid"], "delete": call.params["idlist"], "force": call.params.get("force")}
+    update = _checked(call, asked)
+    _apply(call.world, call.node, call.params["vmid"], update, [])
 
 
 @effect("qemu.configure")
@@ -98,10 +95,10 @@ def _guest(call: Call) -> Guest:
 # -- what may be asked ---------------------------------------------------------------------------------------------
 
 
-def _checked(call: Call) -> Update:
-    """The update that a request asks for. Raises in PVE's order: names, rights, the guest, digest, lock."""
+def _checked(call: Call, params: Mapping[str, Any] | None = None) -> Update:
+    """The update that a request or `params` ask for. Raises in PVE's order: names, rights, the guest, digest, lock."""
     call.root_only("skiplock")
-    params = call.params
+    params = call.params if params is None else params
     given = {key: value for key, value in params.items() if key not in UPDATE_ONLY and value is not None}
     if not given and not params.get("delete") and not params.get("revert"):
         raise Failure("no options specified")
@@ -128,8 +125,12 @@ def _checked(call: Call) -> Update:
 
 def _log_line(vmid: int, given: Mapping[str, Any]) -> str:
     shown = {key: "<hidden>" if key == "cipassword" else value for key, value in given.items()}
-    words = [f"-{key} {int(value) if isinstance(value, bool) else value}" for key, value in sorted(shown.items())]
+    words = [f"-{key} {_written(value)}" for key, value in sorted(shown.items())]
     return f"update VM {vmid}: {' '.join(words)}"
+
+
+def _written(value: Any) -> str:
+    return str(int(value)) if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _names(text: str | None, what: str, options: Mapping[str, Any], reverted: Sequence[str]) -> tuple[str, ...]:

@@ -68,7 +68,8 @@ def _inactive_text(storage: Storage) -> str:
     if kind.network:
         return f"storage '{storage.storage}' is not online"
     if storage.type == "zfspool":
-        reason = f"cannot import '{options.get('pool')}': no such pool available"
+        pool = str(options.get("pool")).partition("/")[0]
+        reason = f"cannot import '{pool}': no such pool available"
         return f"could not activate storage '{storage.storage}', zfs error: {reason}"
     if kind.naming == "lvm":
         return f"no such volume group '{options.get('vgname')}'"

@@ -93,6 +93,8 @@ def allocate(
     place = found.place(node)
     if world.get(Volume, (storage, place, full)) is not None:
         raise Failure(_exists_text(found, full))
+    if format == "subvol" and size and TYPES[found.type].has_files and found.type != "btrfs":
+        raise Failure("storage does not support subvol quotas")
     used = _initial_use(found, size, format)
     if used > space_of(world, found, node).avail:
         raise Failure(_full_text(found, full, size, space_of(world, found, node).avail))
@@ -147,6 +149,8 @@ def _check_file_name(storage: Storage, file: str, vmid: int, format: str) -> Non
         if not re.match(rf"(?:vm|subvol|base)-{vmid}-\S", file):
             raise Failure(f"illegal name '{file}' - should be 'vm-{vmid}-*'")
         return
+    if "/" in file:
+        raise Failure(f"unable to parse volume filename '{file}'")
     parsed = parse_name(storage, f"{vmid}/{file}")
     if parsed.format != format:
         raise Failure(f"illegal name '{file}' - wrong extension for format ('{parsed.format} != '{format}')")

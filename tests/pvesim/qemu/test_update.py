@@ -304,3 +304,17 @@ def test_what_is_set_to_nothing_is_gone(sim: Simulator) -> None:
     start(sim)
     put(sim, cpu="")
     assert pending(sim) == {"cpu": None}
+
+
+def test_unlink_takes_any_option(sim: Simulator) -> None:
+    sim.request("PUT", vm(100, "/unlink"), {"idlist": "memory"})
+    assert "memory" not in config(sim, 100)
+    with pytest.raises(ParameterErrors) as refused:
+        sim.request("PUT", vm(100, "/unlink"), {"idlist": "colour"})
+    assert refused.value.errors == {"delete": "unknown option 'colour'"}
+
+
+def test_fractions_are_shown_as_text(sim: Simulator) -> None:
+    put(sim, cpulimit="1.5", migrate_downtime="1")
+    read = sim.request("GET", CONFIG)
+    assert (read["cpulimit"], read["migrate_downtime"]) == ("1.5", "1")

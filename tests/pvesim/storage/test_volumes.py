@@ -36,6 +36,11 @@ def finish(simulator: Simulator, upid: str) -> Task:
 # -- making ------------------------------------------------------------------------------------------------------------
 
 
+def test_a_folder_takes_no_limit(simulator: Simulator) -> None:
+    with pytest.raises(Failure, match=r"^storage does not support subvol quotas$"):
+        allocate(simulator.world, "local", "pve1", 101, GIB, "subvol")
+
+
 @pytest.mark.parametrize(
     ("storage", "format", "names"),
     [
@@ -51,14 +56,15 @@ def test_new_volumes_take_the_lowest_free_number(
     simulator: Simulator, storage: str, format: str | None, names: tuple[str, str]
 ) -> None:
     world = simulator.world
-    first = allocate(world, storage, "pve1", 101, GIB, format)
-    second = allocate(world, storage, "pve1", 101, GIB, format)
+    size = 0 if (storage, format) == ("local", "subvol") else GIB  # a folder has no limit
+    first = allocate(world, storage, "pve1", 101, size, format)
+    second = allocate(world, storage, "pve1", 101, size, format)
     assert (first.name, second.name) == names
     assert volume_of(world, "pve1", first.volid) == first
     free(world, first)
     assert volume_of(world, "pve1", first.volid) is None
-    assert allocate(world, storage, "pve1", 101, GIB, format).name == names[0]
-    assert allocate(world, storage, "pve1", 102, GIB, format).name.endswith(names[0].replace("101", "102"))
+    assert allocate(world, storage, "pve1", 101, size, format).name == names[0]
+    assert allocate(world, storage, "pve1", 102, size, format).name.endswith(names[0].replace("101", "102"))
 
 
 def test_numbers_are_shared_by_all_formats(simulator: Simulator) -> None:
