@@ -58,6 +58,7 @@ class Served:
             "user": "root@pam",
             "password": self.password,
             "fingerprint": self.server.fingerprint if self.server.identity else None,
+            "page": f"{self.server.url}/",
             "control": f"{self.server.url}/_sim/docs",
         }
 
@@ -70,7 +71,7 @@ class Served:
         ]
         if self.server.identity is not None:
             lines.append(f"  Fingerprint  {self.server.fingerprint}")
-        return [*lines, f"  Control API  {self.server.url}/_sim/docs"]
+        return [*lines, f"  Live page    {self.server.url}/", f"  Control API  {self.server.url}/_sim/docs"]
 
 
 def prepare(scenarios: Sequence[str], wanted: Wanted) -> list[Served]:
