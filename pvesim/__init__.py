@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pvesim.core.errors import ApiError, ClockError, ScenarioError, SimError
+    from pvesim.core.errors import ApiError, BrokenConnection, ClockError, FaultError, ScenarioError, SimError
     from pvesim.core.world import World
     from pvesim.engine import Simulator
     from pvesim.scenario.build import build_world
@@ -24,7 +24,9 @@ __version__ = "0.1.0"
 # Imported on first use: `import pvesim` costs nothing, and a command line's --help loads no engine.
 _HOMES = {
     "ApiError": "pvesim.core.errors",
+    "BrokenConnection": "pvesim.core.errors",
     "ClockError": "pvesim.core.errors",
+    "FaultError": "pvesim.core.errors",
     "Scenario": "pvesim.scenario.model",
     "ScenarioError": "pvesim.core.errors",
     "SimError": "pvesim.core.errors",
@@ -41,7 +43,9 @@ _NAMES = {"available_scenarios": "available", "load_scenario": "load", "scenario
 
 __all__ = [
     "ApiError",
+    "BrokenConnection",
     "ClockError",
+    "FaultError",
     "Scenario",
     "ScenarioError",
     "SimError",

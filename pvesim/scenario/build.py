@@ -18,6 +18,7 @@ from pvesim.scenario.groups import build_ha, build_pools
 from pvesim.scenario.guests import build_guests
 from pvesim.scenario.history import build_history
 from pvesim.scenario.nodes import build_nodes
+from pvesim.scenario.setup import build_setup
 from pvesim.scenario.storages import build_backups, build_definitions, build_spaces, build_volumes
 from pvesim.scenario.trouble_build import build_faults
 
@@ -56,6 +57,7 @@ def build_world(
     for node in world.rows(Node):
         world.put(Counter(f"pid/{node}", context.pids.get(node, 1000)))
     build_history(context)
+    build_setup(context)
     build_faults(context)
     apply_state(context)
     context.places.check()

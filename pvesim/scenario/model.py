@@ -13,6 +13,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from pvesim.scenario.firewall_model import FirewallModel
 from pvesim.scenario.reading import Places
+from pvesim.scenario.setup import SetupModel
 from pvesim.scenario.state_model import StateModel
 from pvesim.scenario.steps import ContractStepModel
 from pvesim.scenario.trouble import FaultModel, FaultName, TimelineModel
@@ -379,6 +380,7 @@ class Scenario(Model):
     ha: HaModel = HaModel()
     tasks: list[TaskModel] = []
     fleet: FleetModel = FleetModel()
+    setup: list[SetupModel] = []
     faults: dict[FaultName, FaultModel] = {}
     timeline: list[TimelineModel] = []
     state: StateModel | None = None

@@ -153,6 +153,7 @@ def test_restoring_after_a_disaster() -> None:
 
 def test_backups_on_a_backup_server() -> None:
     sim = Simulator("pbs-backups")
+    assert [job["id"] for job in sim.request("GET", "/cluster/backup")] == ["nightly"]
     kept = sim.request("GET", "/nodes/pve1/storage/pbs/content", {"vmid": 100})
     assert [row["format"] for row in kept] == ["pbs-vm"] * 4
     assert sum(row.get("protected", 0) for row in kept) == 1
@@ -165,6 +166,10 @@ def test_backups_on_a_backup_server() -> None:
     sim.clock.advance(20 * 60)
     assert done(sim, sim.request("POST", "/nodes/pve1/vzdump", job)).exitstatus == "OK"
     assert len(sim.request("GET", "/nodes/pve1/storage/pbs/content", {"vmid": 100})) == 6
+    sim.clock.advance(24 * 3600)
+    nightly = [task for task in sim.world.rows(Task).values() if task.type == "vzdump"][-2:]
+    assert [task.exitstatus for task in nightly] == ["OK", "OK"]
+    assert {task.node for task in nightly} == {"pve1", "pve2"}
 
 
 def test_the_backup_server_is_a_variable() -> None:
