@@ -140,8 +140,7 @@ class Tasks:
         """
         task = parse_upid(upid)
         log = _Log()
-        begin = self._now()
-        pause = _FIRST_PAUSE
+        begin, pause = self._now(), _FIRST_PAUSE
         # Told once, at first: who gives up waiting must know which task goes on.
         named = f" {upid}"
         while True:

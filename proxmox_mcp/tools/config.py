@@ -134,22 +134,26 @@ async def change_config(
     before = before or await _Configuration.read(call, guest)
     params: dict[str, Any] = {key: _as_pve(key, value) for key, value in options.items()}
     params |= {"delete": ",".join(delete) or None, "digest": digest or before.digest}
-    outcome: dict[str, Any] = {}
-    if guest.kind == "qemu":
-        # Allocating a disk may take longer than a request may: PVE does it in a task.
-        upid = await call.pve.post(f"{guest.path}/config", **params)
-        task = await call.tasks.follow(upid, _WAIT_SECONDS, call.report) if upid else None
-        if task is not None:
-            note = STILL_RUNS if task.state == "running" else None
-            outcome = {"upid": task.upid, "state": task.state, "exit_status": task.exit_status, "note": note}
-    else:
-        await call.pve.put(f"{guest.path}/config", **params)
+    outcome = await _write(call, guest, params)
     after = await _Configuration.read(call, guest)
     changes = [
         _change(key, before.effective(key), after.effective(key), pending=after.is_pending(key))
         for key in [*options, *delete]
     ]
     return ConfigChange(vmid=guest.vmid, node=guest.node, applied=True, digest=after.digest, changes=changes, **outcome)
+
+
+async def _write(call: Call, guest: Guest, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a configuration; how the task of a VM's ended, for allocating a disk may take longer than a request may."""
+    if guest.kind == "lxc":
+        await call.pve.put(f"{guest.path}/config", **params)
+        return {}
+    upid = await call.pve.post(f"{guest.path}/config", **params)
+    if not upid:
+        return {}
+    task = await call.tasks.follow(upid, _WAIT_SECONDS, call.report)
+    note = STILL_RUNS if task.state == "running" else None
+    return {"upid": task.upid, "state": task.state, "exit_status": task.exit_status, "note": note}
 
 
 def check_options(options: Mapping[str, Any], delete: Sequence[str]) -> None:

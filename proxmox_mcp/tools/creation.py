@@ -71,15 +71,8 @@ async def create_vm(
         raise InvalidArgument("A VM is installed from an ISO image or made of a disk image, not both.", "Give one.")
     node, storage = await _place(call, "qemu", node, storage, [volume for volume in (iso, image) if volume])
     cloud = cloud_init_options(user, password, ssh_keys, ip, gateway)
-    params: dict[str, Any] = {
-        "name": name,
-        "cores": cores,
-        "memory": memory,
-        "ostype": ostype,
-        "pool": pool,
-        "start": start or None,
-        **_hardware(ostype, storage, disk, image, bridge),
-    }
+    params: dict[str, Any] = {"name": name, "cores": cores, "memory": memory, "ostype": ostype, "pool": pool}
+    params |= {"start": start or None, **_hardware(ostype, storage, disk, image, bridge)}
     if iso:
         params["ide2"] = f"{iso},media=cdrom"
     if cloud or image:
@@ -122,11 +115,8 @@ async def create_lxc(
         "rootfs": f"{storage}:{disk}",
         "net0": f"name=eth0,bridge={bridge},firewall=1,{address_option(ip, gateway)}",
         "unprivileged": unprivileged,
-        "password": password,
-        "ssh-public-keys": ssh_keys,
-        "pool": pool,
-        "start": start or None,
     }
+    params |= {"password": password, "ssh-public-keys": ssh_keys, "pool": pool, "start": start or None}
     if unprivileged:
         # Without it, current systemd cannot run its services in a container.
         params["features"] = "nesting=1"
