@@ -216,8 +216,13 @@ class Simulator:
         handler = handler_of(verb, method.path)
         if handler is None:
             return self._unhandled(call)
-        with self.world.transaction():
-            result = handler(call)
+        try:
+            with self.world.transaction():
+                result = handler(call)
+        except Unauthorized as error:
+            if error.kept is not None:
+                self.world.put(error.kept)
+            raise
         answer = result if isinstance(result, Answer) else Answer(result)
         self._let_time_pass(call, answer)
         return answer

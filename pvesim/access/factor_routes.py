@@ -60,6 +60,5 @@ def factor_types(call: Call) -> dict[str, Any]:
 
 @route("PUT", "/access/users/{userid}/unlock-tfa")
 def unlock_factors(call: Call) -> int:
-    """Answers 0: no number of wrong answers locks a simulated user out."""
-    users.existing_user(call.world, call.params["userid"])
-    return 0
+    userid = users.existing_user(call.world, call.params["userid"]).userid
+    return int(second_factors.unlock(call.world, userid))

@@ -204,8 +204,9 @@ def log_in(
 def _prove(world: World, userid: str, password: str, code: str | None, asked: str | None) -> str | None:
     """Check who logs in; the ticket of a challenge where a second factor is still due. Raises `Unauthorized`."""
     if asked is not None:
-        if not _is_challenge(world, userid, asked) or not answered(world, userid, password):
+        if not _is_challenge(world, userid, asked):
             raise authentication_failure()
+        _check_answer(world, userid, password)
         return None
     if _renewed(world, userid, password):
         return None
@@ -215,11 +216,19 @@ def _prove(world: World, userid: str, password: str, code: str | None, asked: st
     if question is None:
         return None
     if code is not None:
-        if not answered(world, userid, f"totp:{code}"):
-            raise authentication_failure()
+        _check_answer(world, userid, f"totp:{code}")
         return None
     text = f"PVE:!tfa!{quote(question, safe='')}:{int(world.now):08X}"
     return f"{text}::{sign(world, 'challenge', f'{text}:{userid}')}"
+
+
+def _check_answer(world: World, userid: str, response: str) -> None:
+    """Raise `Unauthorized` for a wrong answer, which is counted."""
+    wrong = answered(world, userid, response)
+    if wrong is not None:
+        error = authentication_failure()
+        error.kept = wrong
+        raise error
 
 
 def _is_challenge(world: World, userid: str, ticket: str) -> bool:

@@ -22,6 +22,7 @@ from pvesim.core.world import World
 ENABLED = "x"  # what the keys of a user with second factors say
 RECOVERY = "recovery"
 _RECOVERY_KEYS = 10
+_MOST_WRONG_CODES, _MOST_WRONG_ANSWERS, _LOCK = 8, 100, 3600.0  # the lock in seconds
 _ORDER = ("totp", "recovery")
 _SEEING = ("User.Modify", "Sys.Audit")
 
@@ -48,6 +49,24 @@ class Factor:
     def remaining(self) -> list[int]:
         """The numbers of the recovery keys that are left."""
         return [number for number, digest in enumerate(self.keys) if digest]
+
+
+@dataclass(frozen=True, slots=True)
+class WrongAnswers:
+    """How often a user answered wrongly in a row: one-time codes, and anything. `until` is when a lock on all ends."""
+
+    userid: str
+    codes: int = 0
+    all: int = 0
+    until: float = 0.0
+
+    @property
+    def key(self) -> str:
+        return self.userid
+
+    @property
+    def codes_locked(self) -> bool:
+        return self.codes >= _MOST_WRONG_CODES
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------
@@ -79,10 +98,28 @@ def list_all(world: World, identity: Identity) -> list[dict[str, Any]]:
     shown = set() if sees_all else {identity.userid, *_members_seen(world, identity)}
     owners = sorted({factor.userid for factor in world.rows(Factor).values()})
     return [
-        {"userid": userid, "entries": [show(factor) for factor in factors_of(world, userid)]}
+        {"userid": userid, "entries": [show(factor) for factor in factors_of(world, userid)], **_locks(world, userid)}
         for userid in owners
         if sees_all or userid in shown
     ]
+
+
+def _locks(world: World, userid: str) -> dict[str, int]:
+    wrong = wrong_answers(world, userid)
+    locks = {"totp-locked": 1} if wrong.codes_locked else {}
+    return {**locks, "tfa-locked-until": int(wrong.until)} if wrong.until > world.now else locks
+
+
+def wrong_answers(world: World, userid: str) -> WrongAnswers:
+    """What a user has answered wrongly since the last right answer."""
+    return world.get(WrongAnswers, userid) or WrongAnswers(userid)
+
+
+def unlock(world: World, userid: str) -> bool:
+    """`PUT /access/users/{userid}/unlock-tfa`: whether there was something to unlock."""
+    locked = bool(_locks(world, userid))
+    world.remove(WrongAnswers, userid)
+    return locked
 
 
 def _members_seen(world: World, identity: Identity) -> set[str]:
@@ -212,6 +249,7 @@ def _existing(world: World, userid: str, id: str) -> Factor:
 
 def forget(world: World, userid: str) -> None:
     """Remove all of a user that is removed."""
+    world.remove(WrongAnswers, userid)
     for factor in factors_of(world, userid):
         world.remove(Factor, factor.key)
 
@@ -223,7 +261,7 @@ def challenge(world: World, userid: str) -> str | None:
     """What a user has to answer beside the password, as JSON; None where the password is enough."""
     factors = [factor for factor in factors_of(world, userid) if factor.enabled]
     wanted: dict[str, Any] = {}
-    if any(factor.type == "totp" for factor in factors):
+    if any(factor.type == "totp" for factor in factors) and not wrong_answers(world, userid).codes_locked:
         wanted["totp"] = True
     left = [number for factor in factors for number in factor.remaining]
     if left:
@@ -231,16 +269,26 @@ def challenge(world: World, userid: str) -> str | None:
     return json.dumps(wanted, separators=(",", ":")) if factors else None
 
 
-def answered(world: World, userid: str, response: str) -> bool:
-    """Whether `totp:CODE` or `recovery:KEY` is right; each code and key is good once."""
+def answered(world: World, userid: str, response: str) -> WrongAnswers | None:
+    """None if `totp:CODE` or `recovery:KEY` is right, else what the user has now answered wrongly.
+
+    Each code and key is good once. Too many wrong codes in a row lock codes until a recovery key is used, too many
+    wrong answers lock all for an hour.
+    """
     type, _, value = response.partition(":")
-    for factor in factors_of(world, userid):
-        if factor.type == type and factor.enabled:
-            used = _used(world, factor, value)
+    wrong = wrong_answers(world, userid)
+    if wrong.until > world.now:
+        return wrong
+    if not (type == "totp" and wrong.codes_locked):
+        for factor in factors_of(world, userid):
+            used = _used(world, factor, value) if factor.type == type and factor.enabled else None
             if used is not None:
                 world.put(used)
-                return True
-    return False
+                world.remove(WrongAnswers, userid)
+                return None
+    times = wrong.all + 1
+    until = world.now + _LOCK if times >= _MOST_WRONG_ANSWERS else 0.0
+    return WrongAnswers(userid, wrong.codes + (type == "totp"), 0 if until else times, until)
 
 
 def _used(world: World, factor: Factor, value: str) -> Factor | None:

@@ -20,6 +20,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 
 class SimError(Exception):
@@ -40,9 +41,13 @@ class ApiError(SimError):
 
 
 class Unauthorized(ApiError):
-    """401. PVE puts the text in the reason phrase and sends no body, except for a failed login (`body=True`)."""
+    """401. PVE puts the text in the reason phrase and sends no body, except for a failed login (`body=True`).
+
+    `kept` is a record that stays though the request is refused: wrong answers are counted.
+    """
 
     status = 401
+    kept: Any = None
 
     def __init__(self, message: str, *, body: bool = False, delay: float = 0.0) -> None:
         super().__init__(message)

@@ -214,3 +214,44 @@ def test_a_form_carries_the_challenge_over_the_wire(simulator: Simulator) -> Non
 
     ticket = post(password=PASSWORD)["ticket"]
     assert "CSRFPreventionToken" in post(**{"password": f"totp:{code(simulator)}", "tfa-challenge": ticket})
+
+
+def wrong(simulator: Simulator, answer: str, times: int) -> None:
+    first = log_in(simulator, password=PASSWORD)["ticket"]
+    for _ in range(times):
+        with pytest.raises(Unauthorized):
+            log_in(simulator, **{"password": answer, "tfa-challenge": first})
+
+
+def test_wrong_codes_lock_codes_until_a_recovery_key_is_used(simulator: Simulator) -> None:
+    add_totp(simulator)
+    keys = simulator.request("POST", ALICE, {"type": "recovery"})["recovery"]
+    wrong(simulator, "totp:000000", 8)
+    assert simulator.request("GET", "/access/tfa")[0]["totp-locked"] == 1
+    first = log_in(simulator, password=PASSWORD)["ticket"]
+    assert "totp" not in json.loads(unquote(first.split(":")[1])[5:])
+    with pytest.raises(Unauthorized):
+        log_in(simulator, **{"password": f"totp:{code(simulator)}", "tfa-challenge": first})
+    log_in(simulator, **{"password": f"recovery:{keys[0]}", "tfa-challenge": first})
+    assert "totp-locked" not in simulator.request("GET", "/access/tfa")[0]
+
+
+def test_too_many_wrong_answers_lock_all_for_an_hour(simulator: Simulator) -> None:
+    keys = simulator.request("POST", ALICE, {"type": "recovery"})["recovery"]
+    wrong(simulator, "recovery:0000-0000-0000-0000", 100)
+    until = simulator.request("GET", "/access/tfa")[0]["tfa-locked-until"]
+    assert until == int(simulator.world.now) + 3600
+    wrong(simulator, f"recovery:{keys[0]}", 1)
+    simulator.clock.advance(3601)
+    first = log_in(simulator, password=PASSWORD)["ticket"]
+    log_in(simulator, **{"password": f"recovery:{keys[0]}", "tfa-challenge": first})
+    assert "tfa-locked-until" not in simulator.request("GET", "/access/tfa")[0]
+
+
+def test_an_administrator_unlocks(simulator: Simulator) -> None:
+    add_totp(simulator)
+    unlock = "/access/users/alice@pve/unlock-tfa"
+    assert simulator.request("PUT", unlock) == 0
+    wrong(simulator, "totp:000000", 8)
+    assert simulator.request("PUT", unlock) == 1
+    assert "NeedTFA" not in log_in(simulator, password=PASSWORD, otp=code(simulator))
