@@ -14,6 +14,7 @@ import typer
 
 from pvesim.core.errors import SimError
 from pvesim.faults.cli import app as fault_app
+from pvesim.faults.cli import read_fields
 
 if TYPE_CHECKING:
     from pvesim.serve import Identity
@@ -88,6 +89,9 @@ def serve(
     state: Annotated[
         Path | None, typer.Option(help="Keep the world in this file, and go on from it after a restart.")
     ] = None,
+    variables: Annotated[
+        list[str] | None, typer.Option("--set", help="NAME=VALUE for a variable of the scenarios; may be repeated.")
+    ] = None,
     insecure_http: Annotated[bool, typer.Option("--insecure-http", help="Plain HTTP, no TLS.")] = False,
     cert: Annotated[Path | None, typer.Option(help="Your own certificate (PEM, with its chain).")] = None,
     key: Annotated[Path | None, typer.Option(help="The private key of --cert (PEM).")] = None,
@@ -117,6 +121,7 @@ def serve(
         control_open=control_open,
         log_requests=log_requests,
         state=state,
+        variables=read_fields(variables or [], nested=False),
     )
     served = command.prepare(scenarios or ["homelab"], wanted)
     if log_requests:
@@ -128,6 +133,9 @@ def serve(
 @app.command()
 def check(
     files: Annotated[list[str], typer.Argument(help="Scenario files, or names of scenarios that come along.")],
+    variables: Annotated[
+        list[str] | None, typer.Option("--set", help="NAME=VALUE for a variable of the files; may be repeated.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Check scenario files; every problem is shown with its place. Ends with 1 if there are any."""
@@ -138,10 +146,11 @@ def check(
     from pvesim.nodes.records import Node
     from pvesim.scenario import build_world, load
 
+    given = read_fields(variables or [], nested=False)
     findings: list[dict[str, Any]] = []
     for file in files:
         try:
-            scenario = load(file)
+            scenario = load(file, variables=given)
             world = build_world(scenario)
         except ScenarioError as error:
             findings.append({"file": file, "problems": error.problems})

@@ -110,8 +110,8 @@ def cancel(name: Annotated[str, typer.Argument(help="Which entry.")], url: Url =
     typer.echo(f"{name} is cancelled")
 
 
-def read_fields(pairs: list[str]) -> dict[str, Any]:
-    """`NAME=VALUE` pairs as nested fields; a value is read as YAML. Raises `SimError`."""
+def read_fields(pairs: list[str], *, nested: bool = True) -> dict[str, Any]:
+    """`NAME=VALUE` pairs as fields, by a dot `nested` in others; a value is read as YAML. Raises `SimError`."""
     from pvesim.scenario.reading import read_yaml
 
     fields: dict[str, Any] = {}
@@ -119,7 +119,7 @@ def read_fields(pairs: list[str]) -> dict[str, Any]:
         name, equals, text = pair.partition("=")
         if not equals or not name:
             raise SimError(f"'{pair}' is no NAME=VALUE")
-        *outer, last = name.split(".")
+        *outer, last = name.split(".") if nested else [name]
         inner = fields
         for part in outer:
             inner = inner.setdefault(part, {})

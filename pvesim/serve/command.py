@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ class Wanted:
     control_open: bool = False
     log_requests: bool = False
     state: Path | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def prepare(scenarios: Sequence[str], wanted: Wanted) -> list[Served]:
     """
     if wanted.state is not None and len(scenarios) > 1:
         raise SimError("--state keeps one world: serve the others by a command of their own")
-    loaded = [(name, *_simulator(name, load(name), wanted)) for name in scenarios]
+    loaded = [(name, *_simulator(name, load(name, variables=wanted.variables), wanted)) for name in scenarios]
     identity = wanted.identity
     if identity is None and wanted.tls and len(loaded) > 1:  # they share a certificate, and so an authority's file
         names = [node for _, simulator, _ in loaded for node in simulator.world.rows(Node)]

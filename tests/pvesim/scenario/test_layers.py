@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from pvesim.cli import app
 from pvesim.core.errors import ScenarioError
 from pvesim.scenario import build_world, load
 from pvesim.scenario.layers import escaped, with_variables
@@ -136,3 +138,13 @@ def test_how_variables_are_written() -> None:
 )
 def test_an_escaped_text_stands_for_itself(data: Any) -> None:
     assert filled(escaped(data)) == data
+
+
+def test_the_commands_set_variables(tmp_path: Path) -> None:
+    path = str(write(tmp_path, top=GROUND))
+    assert CliRunner().invoke(app, ["check", path, "--set", "memory=256", "--set", "name=x"]).exit_code == 0
+    refused = CliRunner().invoke(app, ["check", path, "--set", "memory=1"])
+    assert refused.exit_code == 1
+    assert "vms.100.config.memory" in refused.stderr
+    unknown = CliRunner().invoke(app, ["serve", path, "--set", "size=1", "--port", "0"])
+    assert "there is no variable 'size' to set (there are: memory, name)" in str(unknown.exception)
