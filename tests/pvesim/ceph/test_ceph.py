@@ -97,3 +97,6 @@ def test_what_else_can_be_read(simulator: Simulator) -> None:
     assert simulator.request("GET", f"{PLACE}/mon")[1]["quorum"] == 1
     assert simulator.request("GET", f"{PLACE}/rules") == [{"name": "replicated_rule"}]
     assert simulator.request("GET", f"{PLACE}/cfg/db") == []
+    assert simulator.request("GET", f"{PLACE}/log") == [
+        {"n": 1, "t": "unable to open file - No such file or directory"}
+    ]
