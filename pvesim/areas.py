@@ -7,6 +7,7 @@ from importlib import import_module
 _ROUTES = (
     "pvesim.access.console_routes",
     "pvesim.access.factor_routes",
+    "pvesim.access.openid_routes",
     "pvesim.access.routes",
     "pvesim.access.sync_routes",
     "pvesim.acme.order_routes",
