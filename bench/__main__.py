@@ -1,4 +1,4 @@
-"""`python -m bench [mcp] [simulator] [--json FILE]`: measure and print; ends with 1 if a target was not reached."""
+"""`python -m bench [mcp] [simulator] [scale] [--json FILE]`: measure and print; ends with 1 if a target is missed."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import mcp_server, simulator
+from bench import mcp_server, scale, simulator
 from bench.figures import print_table, save
 
-_PARTS = {"mcp": mcp_server.figures, "simulator": simulator.figures}
+_PARTS = {"mcp": mcp_server.figures, "simulator": simulator.figures, "scale": scale.figures}
 
 
 def main() -> int:

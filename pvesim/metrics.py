@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from operator import mul
@@ -84,19 +84,30 @@ def guest_figures(world: World, guest: Guest, at: float | None = None) -> GuestF
     time = world.now if at is None else at
     if time < guest.started:
         return IDLE
-    figures = _figures_at(world, guest, max(round_of(time), guest.started))
+    moment = max(round_of(time), guest.started)
+    phases = _phases(world.seed, f"guest/{guest.vmid}")
+    figures = _figures_at(guest, moment, phases, _activity(phases, moment))
     return figures._replace(uptime=int(time - guest.started))
 
 
 def sampled_figures(world: World, guest: Guest) -> GuestFigures:
     """The same as the status daemon saw it at the beginning of this round, the uptime too."""
-    if not guest.running:
-        return IDLE
+    return sampler(world)(guest)
+
+
+def sampler(world: World) -> Callable[[Guest], GuestFigures]:
+    """`sampled_figures` of this moment, for many guests one after the other."""
     samples, time = _samples(world), round_of(world.now)
-    kept = samples.get(guest.vmid)
-    if kept is None or kept.guest is not guest or kept.time != time:
-        kept = samples[guest.vmid] = _sample(world, guest, time)
-    return kept.figures
+
+    def sampled(guest: Guest) -> GuestFigures:
+        if guest.status != "running":
+            return IDLE
+        kept = samples.get(guest.vmid)
+        if kept is None or kept.guest is not guest or kept.time != time:
+            kept = samples[guest.vmid] = _sample(world, guest, time)
+        return kept.figures
+
+    return sampled
 
 
 class _Sample(NamedTuple):
@@ -113,18 +124,18 @@ def _samples(world: World) -> dict[int, _Sample]:
 
 def _sample(world: World, guest: Guest, time: float) -> _Sample:
     moment = max(time, guest.started)
-    figures = _figures_at(world, guest, moment)
-    traffic = 1 + _SWING * _activity(_phases(world.seed, f"guest/{guest.vmid}"), moment)
+    phases = _phases(world.seed, f"guest/{guest.vmid}")
+    activity = _activity(phases, moment)
+    figures = _figures_at(guest, moment, phases, activity)
+    traffic = 1 + _SWING * activity
     behaviour = guest.behaviour
     use = (figures.cpu * maxcpu(world, guest), figures.mem, behaviour.net_in * traffic, behaviour.net_out * traffic)
     return _Sample(guest, time, figures, use)
 
 
-def _figures_at(world: World, guest: Guest, time: float) -> GuestFigures:
+def _figures_at(guest: Guest, time: float, phases: Phases, activity: float) -> GuestFigures:
     """The figures at a time, in a round of their own or at the start."""
     behaviour = guest.behaviour
-    phases = _phases(world.seed, f"guest/{guest.vmid}")
-    activity = _activity(phases, time)
     memory = maxmem(guest)
     busy_seconds = time - guest.started + _SWING * _integral(phases, guest.started, time)
     return GuestFigures(

@@ -15,11 +15,12 @@ import orjson
 from pvesim.access.records import AclEntry, Group, Role, Token, User
 from pvesim.access.rules import Identity, has_privileges
 from pvesim.cluster.records import Cluster
+from pvesim.core.collection import no_collection
 from pvesim.core.world import World
 from pvesim.guests.records import Guest
 from pvesim.guests.sizes import maxcpu, maxdisk, maxmem
 from pvesim.ha.records import HaResource
-from pvesim.metrics import node_figures, round_of, sampled_figures
+from pvesim.metrics import GuestFigures, node_figures, round_of, sampled_figures, sampler
 from pvesim.nodes.records import Node
 from pvesim.pools.records import Pool
 from pvesim.sdn.local import LOCAL_ZONE, zone_status, zones_on
@@ -40,7 +41,8 @@ def list_resources(world: World, identity: Identity, type: str | None) -> orjson
     time = round_of(world.now)
     text = memo.get(time)
     if text is None:
-        text = b"[" + b",".join(_rows(world, identity, type)) + b"]"
+        with no_collection():
+            text = b"[" + b",".join(_rows(world, identity, type)) + b"]"
         memo.clear()  # only this round's is wanted again
         memo[time] = text
     return orjson.Fragment(text)
@@ -62,17 +64,21 @@ def _rows(world: World, identity: Identity, type: str | None) -> Iterator[bytes]
 # -- guests --------------------------------------------------------------------------------------------------------
 
 
-def guest_row(world: World, guest: Guest) -> Row:
+def guest_row(world: World, guest: Guest, figures: GuestFigures | None = None) -> Row:
     """A guest as the status daemon told the cluster about it; of one on a node that does not answer little is known."""
     node = world.get(Node, guest.node)
-    place: Row = {"id": f"{guest.kind}/{guest.vmid}", "type": guest.kind, "vmid": guest.vmid, "node": guest.node}
+    kind, vmid = guest.kind, guest.vmid
     if node is None or not node.online:
-        return {**place, "status": "unknown"}
-    figures = sampled_figures(world, guest)
+        return {"id": f"{kind}/{vmid}", "type": kind, "vmid": vmid, "node": guest.node, "status": "unknown"}
+    if figures is None:
+        figures = sampled_figures(world, guest)
     return {
-        **place,
+        "id": f"{kind}/{vmid}",
+        "type": kind,
+        "vmid": vmid,
+        "node": guest.node,
         # The status daemon tells the cluster what QEMU says of a VM: `paused` is seen here, though not in node lists.
-        "status": guest.qmpstatus if guest.kind == "qemu" else guest.status,
+        "status": guest.qmpstatus if kind == "qemu" else guest.status,
         "name": guest.name,
         "template": int(guest.template),
         "uptime": figures.uptime,
@@ -113,7 +119,7 @@ def _guest_rows(world: World, identity: Identity) -> Iterator[bytes]:
     pools, states = pool_of_guests(world), _ha_states(world)
     # Kept by guest and checked against its record, so that a guest that changed costs one row and not a thousand.
     memo: dict[int, tuple[Guest, float, str | None, str | None, bytes]] = world.cached("guest rows", (Node,), dict)
-    now, sees_all = round_of(world.now), identity.is_root
+    now, sees_all, sampled = round_of(world.now), identity.is_root, sampler(world)
     for vmid, guest in world.rows(Guest).items():
         if not sees_all and not has_privileges(world, identity, f"/vms/{vmid}", ("VM.Audit",)):
             continue
@@ -122,15 +128,23 @@ def _guest_rows(world: World, identity: Identity) -> Iterator[bytes]:
         kept = memo.get(vmid)
         if kept is None or kept[0] is not guest or kept[1] != time or kept[2] != pool or kept[3] != state:
             # A copy, because orjson's own bytes keep the roomy buffer that they were written into.
-            row = memoryview(orjson.dumps(_labelled(world, guest, pool, state))).tobytes()
+            row = memoryview(
+                orjson.dumps(_labelled(guest_row(world, guest, sampled(guest)), guest, pool, state))
+            ).tobytes()
             memo[vmid] = kept = (guest, time, pool, state, row)
         yield kept[4]
 
 
-def _labelled(world: World, guest: Guest, pool: str | None, state: str | None) -> Row:
-    row = guest_row(world, guest)
-    labels = {"pool": pool, "hastate": state, "lock": guest.lock, "tags": guest.config.get("tags")}
-    return {**row, **{name: value for name, value in labels.items() if value}}
+def _labelled(row: Row, guest: Guest, pool: str | None, state: str | None) -> Row:
+    if pool:
+        row["pool"] = pool
+    if state:
+        row["hastate"] = state
+    config = guest.config
+    for name in ("lock", "tags"):
+        if config.get(name):
+            row[name] = config[name]
+    return row
 
 
 # -- nodes, storages, the rest -------------------------------------------------------------------------------------

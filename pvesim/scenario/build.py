@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pvesim.core.collection import no_collection
 from pvesim.core.world import Counter, World
 from pvesim.nodes.records import Node
 from pvesim.scenario.access import build_access, build_acl
@@ -17,6 +18,7 @@ from pvesim.scenario.fleet import build_fleet
 from pvesim.scenario.groups import build_ha, build_pools
 from pvesim.scenario.guests import build_guests
 from pvesim.scenario.history import build_history
+from pvesim.scenario.model import Scenario
 from pvesim.scenario.nodes import build_nodes
 from pvesim.scenario.setup import build_setup
 from pvesim.scenario.storages import build_backups, build_definitions, build_spaces, build_volumes
@@ -35,12 +37,19 @@ def build_world(
     `source` and `variables` are what `load` takes. Raises `ScenarioError` with every problem there is, each with its
     place.
     """
-    scenario = load(source, variables=variables)
-    world = empty_world(
-        scenario.seed if seed is None else seed,
-        scenario.start if now is None else now,
-        scenario.root_password or DEFAULT_PASSWORD,
-    )
+    with no_collection():
+        scenario = load(source, variables=variables)
+        world = empty_world(
+            scenario.seed if seed is None else seed,
+            scenario.start if now is None else now,
+            scenario.root_password or DEFAULT_PASSWORD,
+        )
+        _build(scenario, world)
+    return world
+
+
+def _build(scenario: Scenario, world: World) -> None:
+    """Fill an empty world."""
     context = Context(scenario, world)
     build_nodes(context)
     build_access(context)
@@ -61,4 +70,3 @@ def build_world(
     build_faults(context)
     apply_state(context)
     context.places.check()
-    return world
