@@ -48,6 +48,13 @@ def redteam(session: nox.Session) -> None:
 
 
 @nox.session
+def real(session: nox.Session) -> None:
+    """The contracts on a real node: `nox -s real -- --url https://… --help`; it is afterwards as it was."""
+    install(session, "test")
+    session.run("python", "-m", "tests.real", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Style, and that the lock file fits pyproject.toml."""
     install(session, "lint")

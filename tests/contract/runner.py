@@ -1,9 +1,11 @@
 """Runs the contract of a scenario on a target, step by step, as an MCP client would."""
 
+import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import anyio.to_thread
 from mcp import Client
@@ -34,8 +36,20 @@ def contracts() -> dict[str, Scenario]:
     return {name: scenario for name, scenario in read.items() if scenario.contract}
 
 
-async def run_contract(name: str, target: Target, era: Era) -> list[str]:
-    """Run all steps.
+class StepRun(NamedTuple):
+    """How one step went: `why` it was left out, or what did not hold."""
+
+    step: str
+    state: Literal["passed", "left out", "broken"]
+    seconds: float
+    why: str = ""
+
+
+Told = Callable[[StepRun], None]
+
+
+async def run_contract(name: str, target: Target, era: Era, told: Told = lambda run: None) -> list[str]:
+    """Run all steps, and tell of each when it is over.
 
     Returns:
         The names of the steps that this target cannot run, by the scenario's own word.
@@ -46,26 +60,29 @@ async def run_contract(name: str, target: Target, era: Era) -> list[str]:
     async with AsyncExitStack() as stack:
         session = _Session(target, era, stack)
         api = await anyio.to_thread.run_sync(target.api)
-        left_out, broken = await _run_steps(target, session, api)
+        left_out, broken = await _run_steps(target, session, api, told)
     # Raised out here, for the clients' task groups would wrap it.
     if broken:
         raise ContractBroken("\n  ".join([f"{name}, {broken[0]}", *broken[1:]]))
     return left_out
 
 
-async def _run_steps(target: Target, session: "_Session", api: ProxmoxAPI) -> tuple[list[str], list[str]]:
+async def _run_steps(target: Target, session: "_Session", api: ProxmoxAPI, told: Told) -> tuple[list[str], list[str]]:
     """The steps that were left out, and the step that did not hold with what is wrong."""
     left_out = []
     answers: dict[str, Any] = {}
     for step in target.scenario.contract:
-        if step.simulated_only and not target.simulated:
+        if why := target.leaves_out(step):
             left_out.append(step.name)
+            told(StepRun(step.name, "left out", 0.0, why))
             continue
+        began = time.monotonic()
         try:
             problems = await _run_step(step, session, answers)
             problems += await anyio.to_thread.run_sync(_after, step, api, answers)
         except (KeyError, ResourceException) as error:
             problems = [str(error)]
+        told(StepRun(step.name, "broken" if problems else "passed", time.monotonic() - began, "; ".join(problems)))
         if problems:
             return left_out, [f"step {step.name!r}: {step.call.tool}", *problems]
     return left_out, []

@@ -17,6 +17,7 @@ from proxmox_mcp.settings import Access, Settings
 from pvesim import Simulator
 from pvesim.scenario import Scenario
 from pvesim.scenario.base import DEFAULT_PASSWORD
+from pvesim.scenario.steps import ContractStepModel
 from pvesim.serve import Identity, SimServer, make_identity
 
 ROOT = "root@pam"
@@ -38,6 +39,10 @@ class Target(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._to_close.close()
+
+    def leaves_out(self, step: ContractStepModel) -> str | None:
+        """Why a step cannot be run here; None if it can."""
+        return None if self.simulated else step.simulated_only
 
     @abstractmethod
     def settings(self, user: str, access: Access) -> Settings:

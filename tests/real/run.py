@@ -1,0 +1,98 @@
+"""Runs the contracts on a node: looks first, sets up and clears away each scenario, and ends the journal."""
+
+from collections.abc import Callable, Mapping
+
+import anyio
+from proxmoxer import ResourceException
+
+from pvesim.scenario import Scenario
+from tests.contract.runner import ContractBroken, StepRun, contracts, run_contract
+from tests.real import journal
+from tests.real.names import RangeTooSmall
+from tests.real.node import Found, NodeUnfit, RealNode, SetupFailed, look
+from tests.real.plan import Plan
+from tests.real.record import Record
+from tests.real.sweep import clear
+from tests.real.target import Real
+
+POOL = "pvemcp-test"
+FIRST, LAST = 9000, 9099
+Say = Callable[[str], None]
+
+
+def check_free(found: Found, *, told: bool) -> None:
+    """Refuse a node with guests of someone's own, unless range and pool were given.
+
+    Raises:
+        NodeUnfit: it has some.
+    """
+    if found.guests and not told:
+        raise NodeUnfit(
+            f"The node holds {len(found.guests)} guests that no run made. Say which ids and which pool are the run's "
+            f"own: --range {FIRST}-{LAST} --pool {POOL}."
+        )
+
+
+def run_all(
+    node: RealNode,
+    say: Say,
+    *,
+    pool: str = POOL,
+    first: int = FIRST,
+    last: int = LAST,
+    told: bool = False,
+    only: Mapping[str, Scenario] | None = None,
+) -> Record:
+    """Run contracts on the node, which is afterwards as it was.
+
+    Args:
+        say: is told a line for each scenario.
+        told: the range and the pool were given by who owns the node.
+        only: the scenarios by name; all of them by default.
+
+    Raises:
+        NodeUnfit: the node cannot be used; nothing was changed.
+        SetupFailed, ResourceException: the node could not be cleared; `sweep` may.
+    """
+    found = look(node)
+    for line in found.lines():
+        say(line)
+    if journal.begun(node, pool):
+        raise NodeUnfit(f"The pool {pool} says that a run was broken off: sweep the node first (--sweep).")
+    check_free(found, told=told)
+    record = Record("real", found.version)
+    journal.begin(node, found, pool, first, last)
+    try:
+        for name, scenario in (only or contracts()).items():
+            _run_one(node, found, name, scenario, record, (pool, first, last))
+            say(_line(name, record.scenarios[name]))
+    finally:
+        clear(node, first, last)
+        journal.end(node, pool)
+    return record
+
+
+def _run_one(
+    node: RealNode, found: Found, name: str, scenario: Scenario, record: Record, own: tuple[str, int, int]
+) -> None:
+    """One scenario; what does not hold is noted, and the next one has its turn."""
+    plan = Plan(scenario, found)
+    reasons = [(step.name, plan.left_out(step)) for step in scenario.contract]
+    if all(why for _, why in reasons):
+        for step, why in reasons:
+            record.add(name, StepRun(step, "left out", 0.0, why or ""))
+        return
+    try:
+        with Real(scenario, node, found, *own) as target:
+            anyio.run(run_contract, name, target, "auto", lambda run: record.add(name, run))
+    except ContractBroken:
+        pass  # the record has it
+    except (SetupFailed, ResourceException, RangeTooSmall) as error:
+        record.add(name, StepRun("(bringing the node to its state)", "broken", 0.0, str(error)))
+
+
+def _line(name: str, runs: list[StepRun]) -> str:
+    passed, left = (sum(run.state == state for run in runs) for state in ("passed", "left out"))
+    broken = "".join(f"\n    {run.step}: {run.why}" for run in runs if run.state == "broken")
+    seconds = sum(run.seconds for run in runs)
+    return f"{name}: {passed} passed, {left} left out, {seconds:.1f} s{broken}"

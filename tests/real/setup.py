@@ -1,0 +1,188 @@
+"""Brings a node to the state of a scenario, through its API alone."""
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+from pvesim.scenario.model import ContainerModel, GuestModel, StorageModel, VmModel
+from tests.real.names import PREFIX, Names
+from tests.real.node import RealNode, SetupFailed
+from tests.real.plan import FOLDER, Plan
+
+_NOT_GIVEN = frozenset(("path", "nodes", "vgname", "thinpool", "server", "export", "is_mountpoint"))
+_CONTENT = "backup,images,iso,rootdir,vztmpl"
+_LAST = frozenset(("lock", "protection", "template"))
+
+
+class Setup:
+    """One scenario on one node. `tokens` are the secrets of the tokens that it made, by full id."""
+
+    def __init__(self, node: RealNode, plan: Plan, names: Names, pool: str) -> None:
+        self.node, self.plan, self.names, self.pool = node, plan, names, pool
+        self.found, self.scenario = plan.found, plan.scenario
+        self.tokens: dict[str, str] = {}
+
+    def run(self) -> None:
+        """Make everything that the scenario has.
+
+        Raises:
+            SetupFailed, ResourceException: the node refuses something.
+        """
+        for name, storage in self.plan.storages.items():
+            self._make_storage(name, storage)
+        self._make_access()
+        self._make_guests()
+        for name, storage in self.plan.storages.items():
+            self._make_backups(name, storage)
+        self._make_pools()
+        self._make_acl()
+        self._make_firewall()
+
+    # -- storages ------------------------------------------------------------------------------------------------------
+
+    def _make_storage(self, name: str, storage: StorageModel) -> None:
+        options = {key: _listed(value) for key, value in storage.config.items() if key not in _NOT_GIVEN}
+        options.setdefault("content", _CONTENT)
+        there = self.names.storages[name]
+        if storage.type == "lvmthin" and self.found.thin_pool is not None:
+            group, pool = self.found.thin_pool
+            where = {"type": "lvmthin", "vgname": group, "thinpool": pool}
+        else:
+            where = {"type": "dir", "path": f"{FOLDER}/{name}"}
+        self.node.post("storage", storage=there, nodes=self.found.node, **where, **options)
+        for volume in storage.volumes:
+            content, _, filename = volume.name.partition("/")
+            if content == "iso":
+                self._upload(there, content, filename, int(volume.size))
+
+    def _upload(self, storage: str, content: str, filename: str, size: int) -> None:
+        file = io.BytesIO(bytes(size))
+        file.name = filename
+        self.node.run("post", f"nodes/{self.found.node}/storage/{storage}/upload", content=content, filename=file)
+
+    def _make_backups(self, name: str, storage: StorageModel) -> None:
+        for backup in sorted(storage.backups, key=lambda backup: -backup.ago):
+            options: dict[str, Any] = {"vmid": self.names.ids[backup.guest], "storage": self.names.storages[name]}
+            if backup.notes:
+                options["notes-template"] = backup.notes
+            if backup.protected:
+                options["protected"] = 1
+            self.node.run("post", f"nodes/{self.found.node}/vzdump", compress="zstd", remove=0, **options)
+
+    # -- guests --------------------------------------------------------------------------------------------------------
+
+    def _make_guests(self) -> None:
+        for vmid, vm in self.plan.vms.items():
+            self._make_guest("qemu", vmid, vm)
+        for vmid, container in self.plan.containers.items():
+            self._make_guest("lxc", vmid, container)
+
+    def _make_guest(self, kind: str, vmid: int, model: VmModel | ContainerModel) -> None:
+        path = f"nodes/{self.found.node}/{kind}"
+        there = self.names.ids[vmid]
+        config = self._config(kind, {key: value for key, value in model.config.items() if key not in _LAST})
+        if kind == "lxc":
+            config["ostemplate"] = self.found.template
+        self.node.run("post", path, vmid=there, pool=self.pool, **config)
+        path = f"{path}/{there}"
+        self._make_snapshots(path, model)
+        if model.config.get("template"):
+            self.node.run("post", f"{path}/template")
+        if model.state != "stopped":
+            self.node.run("post", f"{path}/status/start")
+        if model.state == "paused":
+            self.node.run("post", f"{path}/status/suspend")
+        later: dict[str, Any] = {key: value for key, value in model.pending.items() if value is not None}
+        later.update({key: model.config[key] for key in sorted(_LAST - {"template"}) if key in model.config})
+        if later:
+            self.node.put(f"{path}/config", **self._config(kind, later))
+
+    def _config(self, kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
+        """A configuration as the create method takes it there."""
+        options = {key: _listed(value, ";" if key == "tags" else ",") for key, value in config.items()}
+        if kind == "lxc" and "hostname" in options:
+            options = {"rootfs": f"{self._for_containers()}:1", **options}
+        return {key: self._on_storage(kind, value) for key, value in self.names.params(options).items()}
+
+    def _on_storage(self, kind: str, value: Any) -> Any:
+        """A new disk in a directory is of the format that holds snapshots; on a thin pool there is one format."""
+        names = self.names.storages.values()
+        storage, _, size = str(value).partition(":")
+        new = storage in names and size.partition(",")[0].isdecimal()
+        return f"{value},format=qcow2" if new and kind == "qemu" and self._is_folder(storage) else value
+
+    def _is_folder(self, there: str) -> bool:
+        here = next(here for here, name in self.names.storages.items() if name == there)
+        return self.plan.storages[here].type == "dir" or self.found.thin_pool is None
+
+    def _for_containers(self) -> str:
+        for name, storage in self.plan.storages.items():
+            if "rootdir" in _listed(storage.config.get("content", _CONTENT)).split(","):
+                return name
+        raise SetupFailed("the scenario has containers, and no storage for them")
+
+    def _make_snapshots(self, path: str, model: GuestModel) -> None:
+        for snapshot in model.snapshots:
+            options = {"description": snapshot.description} if snapshot.description else {}
+            self.node.run("post", f"{path}/snapshot", snapname=snapshot.name, **options)
+
+    # -- access, pools, firewall ---------------------------------------------------------------------------------------
+
+    def _make_access(self) -> None:
+        for groupid, group in self.scenario.groups.items():
+            self.node.post("access/groups", groupid=self.names.groups[groupid], comment=group.comment)
+        for userid, user in self.scenario.users.items():
+            there = self.names.users[userid]
+            given = {"password": user.password, "comment": user.comment, "email": user.email}
+            given["groups"] = ",".join(self.names.groups[group] for group in user.groups)
+            self.node.post("access/users", userid=there, **{key: value for key, value in given.items() if value})
+            for tokenid, token in user.tokens.items():
+                answer = self.node.post(f"access/users/{there}/token/{tokenid}", privsep=int(token.privsep))
+                self.tokens[f"{userid}!{tokenid}"] = answer["value"]
+
+    def _make_acl(self) -> None:
+        for entry in self.scenario.acl:
+            kind, subject = entry.subject
+            path = self.names.path(entry.path)
+            there = self.names.groups[subject] if kind == "group" else self.names.text(subject)
+            given = {f"{kind}s": there, "propagate": int(entry.propagate)}
+            self.node.put("access/acl", path=path, roles=entry.role, **given)
+
+    def _make_pools(self) -> None:
+        for name, pool in self.scenario.pools.items():
+            there = self.names.pools[name]
+            self.node.post("pools", poolid=there, comment=pool.comment)
+            members: dict[str, str] = {}
+            if pool.guests:
+                members["vms"] = ",".join(str(self.names.ids[vmid]) for vmid in pool.guests)
+            if pool.storages:
+                members["storage"] = ",".join(self.names.storages[storage] for storage in pool.storages)
+            if members:
+                self.node.put("pools", poolid=there, **{"allow-move": 1}, **members)
+
+    def _make_firewall(self) -> None:
+        """The node's part first: what it says there decides whether the cluster's policy reaches the node itself."""
+        firewall = self.scenario.firewall
+        for name, group in firewall.groups.items():
+            self.node.post("cluster/firewall/groups", group=name, comment=f"{PREFIX}group")
+            self._rules(f"cluster/firewall/groups/{name}", group.rules)
+        for part in firewall.nodes.values():
+            self._part(f"nodes/{self.found.node}/firewall", part)
+        for vmid, part in firewall.guests.items():
+            kind = "qemu" if vmid in self.plan.vms else "lxc"
+            self._part(f"nodes/{self.found.node}/{kind}/{self.names.ids[vmid]}/firewall", part)
+        self._part("cluster/firewall", firewall.cluster)
+
+    def _part(self, path: str, part: Any) -> None:
+        self._rules(f"{path}/rules", part.rules)
+        if part.options:
+            self.node.put(f"{path}/options", **part.options)
+
+    def _rules(self, path: str, rules: list[dict[str, Any]]) -> None:
+        # Each new rule is put before the others.
+        for rule in reversed(rules):
+            self.node.post(path, **rule)
+
+
+def _listed(value: Any, separator: str = ",") -> str:
+    return separator.join(map(str, value)) if isinstance(value, list) else str(value)

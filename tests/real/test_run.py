@@ -1,0 +1,157 @@
+"""Contracts on a node that is reached over HTTPS: set up by its API, run, and left as it was."""
+
+from typing import Any
+
+import pytest
+from proxmoxer import ResourceException
+
+from proxmox_mcp.errors import ProxmoxError
+from pvesim.scenario import Scenario, load
+from tests.contract.runner import FOLDER
+from tests.real.conftest import Served
+from tests.real.node import NodeUnfit, RealNode
+from tests.real.run import run_all
+from tests.real.sweep import sweep
+
+SOME = {name: load(FOLDER / "contract" / f"{name}.yaml") for name in ("api", "snapshots", "firewall")}
+OWN = ("pvemcp-test", 9000, 9099)
+
+
+class Broken(BaseException):
+    """The process is gone: nothing it would do afterwards happens."""
+
+
+class Breaking(RealNode):
+    """A run that is killed at its nth write."""
+
+    left = 0
+
+    def _request(self, verb: str, path: str, params: dict[str, Any]) -> Any:
+        self.left -= verb != "get"
+        if self.left < 0:
+            raise Broken
+        return super()._request(verb, path, params)
+
+
+def test_what_a_node_can_do_passes_and_the_rest_is_named(served: Served) -> None:
+    before = served.state()
+    said: list[str] = []
+    node = served.node()
+    record = run_all(node, said.append, only=SOME)
+    node.close()
+    assert record.counts()["broken"] == 0, [run for runs in record.scenarios.values() for run in runs if run.why]
+    assert record.counts()["passed"] >= 40
+    steps = {name: [step.name for step in scenario.contract] for name, scenario in SOME.items()}
+    assert {name: [run.step for run in runs] for name, runs in record.scenarios.items()} == steps
+    assert all(record.reasons())
+    assert served.state() == before
+    assert said[0] == "node pve1, PVE 9.2.11, 0 guests"
+
+
+def test_a_step_that_does_not_hold_is_told_and_the_node_is_cleared(served: Served) -> None:
+    before = served.state()
+    wrong = SOME["api"].model_copy(deep=True)
+    step = wrong.contract[6]
+    wrong.contract[6] = step.model_copy(update={"call": step.call.model_copy(update={"arguments": {"path": "/none"}})})
+    node = served.node()
+    record = run_all(node, lambda line: None, only={"wrong": wrong})
+    node.close()
+    assert record.counts()["broken"] == 1
+    assert "expected a result, got the error" in record.scenarios["wrong"][-1].why
+    assert served.state() == before
+
+
+def test_a_state_that_the_node_refuses_is_told_and_the_next_scenario_runs(served: Served) -> None:
+    bad = Scenario.model_validate(
+        {
+            "nodes": {"pve1": {}},
+            "vms": {"100": {"config": {"name": "web", "colour": "red"}}},
+            "contract": [{"name": "nodes", "call": {"tool": "get_nodes"}}],
+        }
+    )
+    node = served.node()
+    record = run_all(node, lambda line: None, only={"bad": bad, "api": SOME["api"]})
+    node.close()
+    assert "property is not defined in schema" in record.scenarios["bad"][0].why
+    assert record.counts() == {"passed": len(SOME["api"].contract), "left out": 0, "broken": 1}
+
+
+@pytest.mark.parametrize("moment", [1, 2, 4, 7, 9, 13, 18, 22, 26, 31])
+def test_a_run_that_is_killed_is_swept(served: Served, moment: int) -> None:
+    before = served.state()
+    dying = Breaking(served.connection())
+    dying.left = moment
+    with pytest.raises(Broken):
+        run_all(dying, lambda line: None, only=SOME)
+    dying.close()
+    assert served.state() != before
+    node = served.node()
+    with pytest.raises(NodeUnfit, match="sweep the node first"):
+        run_all(node, lambda line: None, only=SOME)
+    sweep(node, *OWN)
+    node.close()
+    assert served.state() == before
+
+
+def test_a_run_that_is_stopped_clears_away_itself(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = served.state()
+
+    def stopped(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tests.real.run.anyio.run", stopped)
+    node = served.node()
+    with pytest.raises(KeyboardInterrupt):
+        run_all(node, lambda line: None, only=SOME)
+    node.close()
+    assert served.state() == before
+
+
+def test_a_node_with_guests_is_refused_unless_told_what_is_ours(served: Served) -> None:
+    served.simulator.connect().nodes.pve1.qemu.post(vmid=100, name="theirs", memory=64)
+    before = served.state()
+    node = served.node()
+    with pytest.raises(NodeUnfit, match=r"holds 1 guests that no run made.*--range 9000-9099 --pool pvemcp-test"):
+        run_all(node, lambda line: None, only=SOME)
+    record = run_all(node, lambda line: None, told=True, only={"api": SOME["api"]})
+    node.close()
+    assert record.counts()["broken"] == 0
+    assert served.state() == before
+
+
+def test_a_range_that_is_taken_is_refused_and_not_swept(served: Served) -> None:
+    served.simulator.connect().nodes.pve1.qemu.post(vmid=9005, name="theirs", memory=64)
+    before = served.state()
+    node = served.node()
+    with pytest.raises(NodeUnfit, match="guests in the range 9000-9099 already: 9005"):
+        run_all(node, lambda line: None, told=True, only=SOME)
+    with pytest.raises(NodeUnfit, match="nothing is removed"):
+        sweep(node, *OWN)
+    node.close()
+    assert served.state() == before
+
+
+def test_a_user_without_rights_is_told_the_command_that_gives_them(served: Served) -> None:
+    served.simulator.connect().access.users.post(userid="small@pve", password="small-secret")
+    node = served.node(user="small@pve", password="small-secret")
+    with pytest.raises(NodeUnfit, match=r"lacks Datastore.Allocate.*pveum acl modify / --users 'small@pve'"):
+        run_all(node, lambda line: None, only=SOME)
+    node.close()
+
+
+def test_a_wrong_password_is_told(served: Served) -> None:
+    node = served.node(password="wrong")
+    with pytest.raises((ProxmoxError, ResourceException), match=r"authentication failure|password"):
+        run_all(node, lambda line: None, only=SOME)
+    node.close()
+
+
+def test_pool_and_next_id_that_were_there_are_there_again(served: Served) -> None:
+    api = served.simulator.connect()
+    api.pools.post(poolid="pvemcp-test", comment="ours for tests")
+    api.cluster.options.put(**{"next-id": "lower=500,upper=600"})
+    before = served.state()
+    node = served.node()
+    run_all(node, lambda line: None, told=True, only={"api": SOME["api"]})
+    node.close()
+    assert served.state() == before
