@@ -101,6 +101,10 @@ def test_fifteen_hundred_guests(look: Callable[..., Any], picture: Callable[[Any
         page = look(server, color_scheme="dark")
         expect(page.locator(".tile")).to_have_count(1500)
         assert page.locator('.tile[tabindex="0"]').count() == 16
+        page.locator(".tile").nth(20).focus()
+        expect(page.locator("#pointed")).to_have_text(page.locator(".tile").nth(20).get_attribute("title"))
+        page.get_by_role("searchbox").focus()
+        expect(page.locator("#pointed")).to_be_hidden()
         simulator.faults.cause(node_offline="pve7")
         expect(page.locator('.tile[data-state="unknown"]')).to_have_count(94)
         simulator.clock.advance(30)

@@ -32,6 +32,8 @@ export function start(shared) {
     const tile = event.target.closest(".tile");
     if (tile) open(tile.dataset.vmid);
   });
+  for (const kind of ["focusin", "mouseover"]) $("nodes").addEventListener(kind, pointAt);
+  for (const kind of ["focusout", "mouseleave"]) $("nodes").addEventListener(kind, () => { $("pointed").hidden = true; });
   $("guest").addEventListener("close", () => { shown = null; });
 }
 
@@ -144,6 +146,13 @@ function paint(tile, vmid, guest) {
   setText(sign, SIGNS[state]);
   setText(load, guest.cpu === undefined ? "" : `${guest.cpu} %`);
   setText(name, guest.lock ? `${guest.name} · ${guest.lock}` : guest.name);
+}
+
+/** Among hundreds, a tile has no room for its name: say it for the one that is pointed at or focused. */
+function pointAt(event) {
+  const tile = event.target.closest(".tile");
+  $("pointed").hidden = !tile || !$("nodes").classList.contains("dense");
+  if (tile) setText($("pointed"), tile.title);
 }
 
 // -- filter -----------------------------------------------------------------------------------------------------------
