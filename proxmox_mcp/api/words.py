@@ -45,7 +45,7 @@ _PHRASES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 
 _STOP = _words(
     "a an the of to for in on at by with from into and or is are be do does did i we you me my our your "
-    "it its this that these those there some any all one how can could should would want wants need "
+    "it its this that these those there some any one how can could should would want wants need "
     "please which what who where when than pve proxmox api via using use get's have has had out off up "
     "down about against over under as so if else us sure new's work works current currently given now "
     "other another running available"
