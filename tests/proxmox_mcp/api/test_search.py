@@ -81,7 +81,7 @@ PHRASES = [
     ("wake a node on lan", f"POST {NODE}/wakeonlan"),
 ]
 
-# Written after the search was made, and not used to make it.
+# Written after the search was made, to measure it.
 UNSEEN = [
     ("suspend a container", "POST /nodes/{node}/lxc/{vmid}/status/suspend"),
     ("reset a vm", "POST /nodes/{node}/qemu/{vmid}/status/reset"),
