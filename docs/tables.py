@@ -5,6 +5,7 @@ A generated part stands between `<!-- NAME: generated -->` and `<!-- /NAME -->`.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -51,16 +52,26 @@ def settings() -> str:
 
 
 def coverage() -> str:
-    """The methods of the API by path: modelled, an index, or passed through the gate and then refused with 501."""
+    """The methods of the API by path: what they do here, and the test file that asks them most."""
     load()
     known, contract = set(modelled()), Contract.load()
+    asked = json.loads((ROOT / "docs" / "asked.json").read_text())
     rows, counts = [], {"modelled": 0, "index": 0, "501": 0}
     for method in contract.methods:
         state = "modelled" if (method.verb, method.path) in known else "index" if index_of(contract, method) else "501"
         counts[state] += 1
-        rows.append(f"| {method.verb} | `{method.path}` | {state} |")
+        found = asked.get(f"{method.verb} {method.path}", {}) if state == "modelled" else {}
+        effect = found.get("effect", "")
+        if method.verb == "GET" and effect not in ("", "refuses"):
+            effect = "reads"
+        rows.append(f"| {method.verb} | `{method.path}` | {state} | {effect} | {_test_link(found.get('test'))} |")
     total = ", ".join(f"{number} {state}" for state, number in counts.items())
-    return "\n".join([f"{len(rows)} methods: {total}.", "", "| method | path | state |", "| --- | --- | --- |", *rows])
+    head = ["| method | path | state | what it does | tested by |", "| --- | --- | --- | --- | --- |"]
+    return "\n".join([f"{len(rows)} methods: {total}.", "", *head, *rows])
+
+
+def _test_link(file: str | None) -> str:
+    return f"[{file.removeprefix('tests/pvesim/')}](../{file})" if file else ""
 
 
 def _cell(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from pvesim.contract.answers import GENUINE_MISFITS
 from pvesim.engine import Simulator
 from pvesim.routing import Answer
 from pvesim.wire import to_json
+from tests.asked import FOLDER, Recorder
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +47,17 @@ def answers_fit_the_contract() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Simulator, "_dispatch", checked)
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def asked_methods(answers_fit_the_contract: None) -> Iterator[None]:
+    """For `python docs/asked.py`: record which tests ask which methods."""
+    folder = os.environ.get(FOLDER)
+    if folder is None:
+        yield
+        return
+    recorder = Recorder()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Simulator, "_dispatch", recorder.wrap(Simulator._dispatch))
+        yield
+    recorder.write(folder)

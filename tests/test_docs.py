@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pvesim.contract import Contract
 from pvesim.scenario import read
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,6 +21,13 @@ def test_generated_parts_are_current() -> None:
     script = "import sys; sys.path.insert(0, 'docs'); import tables; print(*tables.drifted())"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "", "run `python docs/tables.py` and commit what it writes"
+
+
+def test_the_tests_that_the_coverage_names_exist() -> None:
+    asked = json.loads((ROOT / "docs" / "asked.json").read_text())
+    assert all((ROOT / found["test"]).is_file() for found in asked.values())
+    known = {f"{method.verb} {method.path}" for method in Contract.load().methods} | {"GET /"}
+    assert set(asked) <= known
 
 
 def blocks(language: str) -> list[str]:

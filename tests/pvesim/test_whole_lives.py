@@ -83,7 +83,7 @@ def test_what_rules_of_containers_can_refer_to(simulator: Simulator) -> None:
     assert [(row["name"], row["scope"], row["ref"]) for row in rows] == [("own", "guest", "guest/own")]
 
 
-def test_snapshots_of_containers_have_a_description(simulator: Simulator) -> None:
+def test_snapshots_of_containers(simulator: Simulator) -> None:
     guest = simulator.world.rows(Guest)[200]  # without a volume that could not be snapshotted
     simulator.world.put(replace(guest, config={"hostname": "ct1", "memory": 128}))
     place = "/nodes/pve1/lxc/200/snapshot"
@@ -92,6 +92,8 @@ def test_snapshots_of_containers_have_a_description(simulator: Simulator) -> Non
     assert simulator.request("GET", f"{place}/before/config")["description"].strip() == "the old days"
     rows = {row["name"]: row for row in simulator.request("GET", place)}
     assert rows["before"]["description"].strip() == "the old days"
+    simulator.clock.run_until_done(simulator.request("DELETE", f"{place}/before"))
+    assert [row["name"] for row in simulator.request("GET", place)] == ["current"]
 
 
 def test_consoles_of_containers(simulator: Simulator) -> None:
