@@ -123,6 +123,12 @@ RECIPES = (
         [START, "wait", "task"],
     ),
     Recipe(
+        "A slow storage",
+        "What works on it takes so many times longer, and its lists take their time.",
+        "storage: nas\nslow: 20\ndelay: 5s\n",
+        ["GET /nodes/pve1/storage/nas/status", "POST /nodes/pve1/vzdump vmid=200&storage=nas", "task"],
+    ),
+    Recipe(
         "A node without power",
         "Its guests are off and its tasks interrupted.",
         "node_offline: pve3\n",
@@ -199,7 +205,7 @@ def _recipe(recipe: Recipe) -> str:
             sim.clock.advance(3600)
             said.append("an hour later")
         elif line == "task":
-            said.append(_task(sim, upid, hangs="hang" in fields))
+            said.append(_task(sim, upid, hangs="hang" in fields, timed="slow" in fields))
         else:
             answer = _ask(sim, line)
             started = _started(sim)
@@ -240,13 +246,15 @@ def _shown(answer: WireResponse, *, hide: str) -> str:
     return "\n".join(lines)
 
 
-def _task(sim: Simulator, upid: str, *, hangs: bool) -> str:
+def _task(sim: Simulator, upid: str, *, hangs: bool, timed: bool) -> str:
     if not hangs:
         sim.clock.run_until_done(upid)
     node = upid.split(":")[1]
     status: dict[str, Any] = sim.request("GET", f"/nodes/{node}/tasks/{upid}/status")
     log = sim.request("GET", f"/nodes/{node}/tasks/{upid}/log")
     said = [f"the task: {status['status']}" + (f", {status['exitstatus']}" if "exitstatus" in status else "")]
+    if timed:
+        said[0] += f" after {sim.clock.now - status['starttime']:.0f} s"
     return "\n".join([*said, *(f"  {line['t']}" for line in log[-4:] if line["t"] != "no content")])
 
 

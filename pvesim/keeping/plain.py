@@ -47,7 +47,7 @@ def class_of(name: str) -> type[Any]:
 
 def _class_of(name: str) -> type[Any]:
     module, _, class_name = name.rpartition(".")
-    if module.startswith(_PACKAGE):
+    if module.startswith(_PACKAGE) and not module.endswith(".__main__"):  # that one would run the command
         try:
             kind = getattr(import_module(module), class_name)
         except (ImportError, AttributeError):
