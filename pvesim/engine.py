@@ -21,7 +21,16 @@ from pvesim.access.rules import ROOT, Identity, groups_of, has_privileges
 from pvesim.cluster.rules import is_quorate
 from pvesim.contract import Contract, Method, evaluate, verify
 from pvesim.core.clock import Clock, Mode
-from pvesim.core.errors import ApiError, Failure, Forbidden, NodeUnreachable, NoSuchMethod, NotModelled, Unauthorized
+from pvesim.core.errors import (
+    ApiError,
+    Busy,
+    Failure,
+    Forbidden,
+    NodeUnreachable,
+    NoSuchMethod,
+    NotModelled,
+    Unauthorized,
+)
 from pvesim.core.tasks import Timer
 from pvesim.core.world import World
 from pvesim.faults.manager import Faults
@@ -30,7 +39,7 @@ from pvesim.indexes import TOP, index_of
 from pvesim.multipart import without_content
 from pvesim.nodes.power import timer_of
 from pvesim.nodes.records import Node
-from pvesim.routing import Answer, Call, handler_of
+from pvesim.routing import Answer, Call, Handler, handler_of
 from pvesim.wire import (
     Refused,
     WireRequest,
@@ -217,8 +226,7 @@ class Simulator:
         if handler is None:
             return self._unhandled(call)
         try:
-            with self.world.transaction():
-                result = handler(call)
+            result = self._carry_out(handler, call)
         except Unauthorized as error:
             if error.kept is not None:
                 self.world.put(error.kept)
@@ -226,6 +234,19 @@ class Simulator:
         answer = result if isinstance(result, Answer) else Answer(result)
         self._let_time_pass(call, answer)
         return answer
+
+    def _carry_out(self, handler: Handler, call: Call) -> Any:
+        """What the handler makes of the call; at a second try where the first met something busy that is free soon."""
+        params = dict(call.params)
+        try:
+            with self.world.transaction():
+                return handler(call)
+        except Busy as busy:
+            if self.clock.mode == "manual" or not busy.wait():
+                raise
+        call.params = params  # as they were: a handler may take from them what it has read
+        with self.world.transaction():
+            return handler(call)
 
     def _permit(self, method: Method, given: Mapping[str, Any], identity: Identity) -> None:
         if identity.tokenid and not method.allowtoken:

@@ -64,11 +64,12 @@ def allowed_tags(world: World, identity: Identity) -> list[str]:
 
 
 def _apart(name: str, value: Any) -> Any:
+    """A value as it is read from the file: an option with parts as an object, a number as text."""
     if name == "registered-tags":
         return _split_tags(value)
     schema = _schema_of(name)
     if name in _KEPT_AS_TEXT or schema is None or schema.fields is None:
-        return value
+        return str(value)
     parts = parse_property_string(schema, value)
     fields: dict[str, Any] = {key: int(part) if isinstance(part, bool) else str(part) for key, part in parts.items()}
     if "user-allow-list" in fields:

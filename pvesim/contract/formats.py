@@ -182,14 +182,13 @@ def _pair(identifier: Check) -> Check:
 
 
 def _email_or_username(text: str) -> None:
-    if text.count("@") == 1:
-        try:
-            ADDRESS_FORMATS["email"](text)
-            return
-        except FormatError:
-            pass
-    if _USER_ID.fullmatch(text) is None:
-        raise FormatError("value does not look like a valid email address or user name")
+    """An address, or the bare name of a user of the node."""
+    if _MAIL_USER.fullmatch(text):
+        return
+    try:
+        ADDRESS_FORMATS["email"](text)
+    except FormatError:
+        raise FormatError("value does not look like a valid email address or user name") from None
 
 
 def _vlan_or_range(text: str) -> None:
@@ -245,6 +244,7 @@ def _phys_bits(text: str) -> None:
         raise FormatError("value must be 'host' or a number of bits between 8 and 64")
 
 
+_MAIL_USER = re.compile(r"[\w+\-~]+(?:\.[\w+\-~]+)*", re.ASCII)
 _NODE = r"[a-zA-Z0-9](?:[a-zA-Z0-9\-]*[a-zA-Z0-9])?"
 _STORAGE = r"[a-zA-Z][a-zA-Z0-9\-_.]*[a-zA-Z0-9]"
 _BRIDGE = r"[-_.\w]+"

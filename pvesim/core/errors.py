@@ -6,6 +6,7 @@
         Forbidden             403  who asks lacks a privilege
         ParameterErrors       400  "Parameter verification failed." with the text for each field
         Failure               500  what PVE's code "dies" with; ends a task when a step raises it
+          Busy                500  something is in use; who can wait a while may find it free
         NoSuchMethod          501  no such path, or not with this verb
         NotModelled           501  a method of PVE that this simulator does not model (our own words)
         NodeUnreachable       595  the node is known and does not answer
@@ -19,7 +20,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 
@@ -72,6 +73,17 @@ class ParameterErrors(ApiError):
 
 class Failure(ApiError):
     """500. What PVE's own code dies with; raised inside a task's step, it ends the task with this text."""
+
+
+class Busy(Failure):
+    """500. PVE waits some seconds before it gives up with this.
+
+    `wait` lets that time pass and says whether trying again is worth it; where it is not, nothing has happened.
+    """
+
+    def __init__(self, message: str, wait: Callable[[], bool]) -> None:
+        super().__init__(message)
+        self.wait = wait
 
 
 class NoSuchMethod(ApiError):

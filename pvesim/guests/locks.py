@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 
-from pvesim.core.errors import Failure
-from pvesim.core.tasks import Step, Task, Timer, effect, start_task
+from pvesim.core.errors import Busy, Failure
+from pvesim.core.tasks import Step, Task, Timer, effect, next_due, run_until, start_task
 from pvesim.core.world import World
 from pvesim.guests.kinds import KINDS
 from pvesim.guests.records import FileLock, Kind
@@ -44,9 +45,29 @@ def holds_lock(world: World, task: Task, vmid: int) -> bool:
 
 
 def require_unlocked(world: World, kind: Kind, vmid: int) -> None:
-    """Raise `Failure` where a task holds the lock: what a request that changes the configuration itself ends with."""
+    """Raise `Busy` where a task holds the lock: a request that changes the configuration itself waits for it, too."""
     if world.get(FileLock, vmid) is not None:
-        raise _timeout(kind, vmid)
+        raise Busy(_timeout(kind, vmid).message, partial(_wait, world, vmid))
+
+
+def _wait(world: World, vmid: int) -> bool:
+    """Let time pass until the lock is free; in vain, nothing has happened."""
+    begun = world.now
+    try:
+        with world.transaction():
+            while world.get(FileLock, vmid) is not None:
+                due = next_due(world)
+                if due is None or due > begun + PATIENCE:
+                    raise _InVain
+                run_until(world, due)
+    except _InVain:
+        world.now = begun
+        return False
+    return True
+
+
+class _InVain(Exception):
+    """The lock will be held for longer than anyone waits."""
 
 
 @effect("guests.lock")

@@ -168,7 +168,9 @@ def read_config(world: World, name: str, wanted: str = "all") -> dict[str, Any]:
     config = as_stored(find_node(world, name).config)
     if not config:
         return {}
-    shown = {**config, **({"description": _lines(config["description"])} if "description" in config else {})}
+    shown = {key: str(value) for key, value in config.items()}  # PVE does not read numbers from this file as such
+    if "description" in shown:
+        shown["description"] = _lines(shown["description"])
     if wanted != "all":
         return {wanted: shown[wanted]} if wanted in shown else {}
     return {**shown, "digest": digest_of(_config_text(config))}

@@ -19,6 +19,7 @@ Command = Literal["start", "stop", "restart", "reload"]
 _SECONDS: dict[Command, float] = {"start": 0.4, "stop": 0.4, "restart": 0.8, "reload": 0.3}
 # Restarting these would cut off the very request that asked for it; they are reloaded in their place.
 _RELOADED = frozenset({"pvedaemon", "pveproxy"})
+_ESSENTIAL = frozenset({"pve-cluster", "pvedaemon", "pveproxy"})
 
 
 def services_of(world: World, node: str) -> list[dict[str, Any]]:
@@ -53,6 +54,8 @@ def command_steps(node: str, name: str, command: Command) -> Sequence[Step]:
 @effect("nodes.service")
 def run_command(world: World, task: Task | None, node: str, name: str, command: Command) -> list[Step] | None:
     """Do to a service what systemd does. Raises `Failure` with its exit code where it refuses."""
+    if command == "stop" and name in _ESSENTIAL:
+        raise Failure(f"invalid service cmd '{name} stop': refusing to stop essential service!")
     service = find_service(world, node, name)
     if service.unit_state in ("not-found", "masked"):
         return _refused(name, command, service.unit_state)

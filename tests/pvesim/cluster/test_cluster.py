@@ -138,13 +138,13 @@ def test_options_are_set_shown_taken_apart_and_deleted(simulator: Simulator) -> 
     assert simulator.request("PUT", "/cluster/options", given) is None
     shown = options(simulator)
     assert shown["migration"] == {"type": "insecure", "network": "10.0.0.0/8"}
-    assert (shown["keyboard"], shown["description"], shown["max_workers"]) == ("de", "dc notes\n", 3)
+    assert (shown["keyboard"], shown["description"], shown["max_workers"]) == ("de", "dc notes\n", "3")
     simulator.request("PUT", "/cluster/options", {"delete": "description,migration,keyboard"})
     assert options(simulator) == {
         "allowed-tags": ["prod", "web"],
         "description": "",
         "mac_prefix": "BC:24:11",
-        "max_workers": 3,
+        "max_workers": "3",
     }
 
 

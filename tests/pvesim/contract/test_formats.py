@@ -23,7 +23,7 @@ CASES: list[tuple[str, list[str], list[str]]] = [
     ("disk-size", ["32G", "0.5T", "1024"], ["32Q", "G", "1 G"]),
     ("dns-name", ["web", "a-b.example.test"], ["bad_name", "-a", "a..b", "a."]),
     ("email-opt", ["", "a@b.c"], ["a@", "@b", "a b@c.d"]),
-    ("email-or-username", ["a@b.c", "root@pam"], ["nobody", "a b"]),
+    ("email-or-username", ["a@b.c", "root", "a.b+c"], ["a b", "a@", ".a", ""]),
     ("graphite-path", ["proxmox.my_cluster"], ["a b", "a/b"]),
     ("ip", ["10.0.0.1", "::1"], ["10.0.0.256", "fe80::1%eth0", "a"]),
     ("ipv4", ["10.0.0.1"], ["::1"]),

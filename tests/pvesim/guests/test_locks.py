@@ -89,3 +89,33 @@ def test_every_task_gives_its_lock_back(simulator: Simulator) -> None:
         act(simulator, vmid, "start")
     assert not simulator.world.rows(FileLock)
     assert simulator.world.get(Guest, 999) is None
+
+
+def hostname(simulator: Simulator, vmid: int) -> object:
+    return simulator.request("GET", f"/nodes/pve1/lxc/{vmid}/config")["hostname"]
+
+
+def test_a_request_waits_for_the_lock(simulator: Simulator) -> None:
+    assert simulator.request("POST", "/nodes/pve1/lxc/200/template") is None
+    with pytest.raises(Failure, match=r"^you can't convert a template to a template$"):
+        simulator.request("POST", "/nodes/pve1/lxc/200/template")
+    simulator.request("POST", "/nodes/pve1/lxc/201/template")
+    simulator.request("PUT", "/nodes/pve1/lxc/201/config", {"hostname": "later"})
+    assert hostname(simulator, 201) == "later"
+
+
+def test_a_request_that_waits_in_vain_changes_nothing(simulator: Simulator) -> None:
+    upid = start(simulator, 100, "shutdown", timeout=25)
+    simulator.clock.advance(1)
+    now, task = simulator.clock.now, simulator.world.rows(Task)[upid]
+    with pytest.raises(Failure, match=r"^can't lock file '/var/lock/qemu-server/lock-100.conf' - got timeout$"):
+        simulator.request("PUT", "/nodes/pve1/qemu/100/config", {"cores": 2})
+    assert (simulator.clock.now, simulator.world.rows(Task)[upid]) == (now, task)
+
+
+def test_no_time_passes_by_itself_where_it_is_moved_by_hand(simulator: Simulator) -> None:
+    simulator.clock.set_mode("manual")
+    simulator.request("POST", "/nodes/pve1/lxc/200/template")
+    simulator.clock.advance(0.1)
+    with pytest.raises(Failure, match=r"got timeout$"):
+        simulator.request("PUT", "/nodes/pve1/lxc/200/config", {"hostname": "later"})

@@ -131,7 +131,7 @@ def test_config(simulator: Simulator) -> None:
     assert simulator.request("GET", "/nodes/pve1/config") == {}
     simulator.request("PUT", "/nodes/pve1/config", {"description": "the node", "startall-onboot-delay": 5})
     shown = simulator.request("GET", "/nodes/pve1/config")
-    assert (shown["description"], shown["startall-onboot-delay"]) == ("the node\n", 5)
+    assert (shown["description"], shown["startall-onboot-delay"]) == ("the node\n", "5")
     assert simulator.request("GET", "/nodes/pve1/config", {"property": "description"}) == {"description": "the node\n"}
     simulator.request("PUT", "/nodes/pve1/config", {"delete": "description", "digest": shown["digest"]})
     assert "description" not in simulator.request("GET", "/nodes/pve1/config")
@@ -202,6 +202,8 @@ def fresh() -> Simulator:
 
 def test_services_stop_and_start(fresh: Simulator) -> None:
     assert state(fresh, "cron") == ("active", "running")
+    refused = "invalid service cmd 'pveproxy stop': refusing to stop essential service!"
+    assert run(fresh, "pveproxy", "stop").exitstatus == refused
     assert run(fresh, "cron", "stop").exitstatus == "OK"
     assert state(fresh, "cron") == ("inactive", "dead")
     listed = {row["service"]: row["state"] for row in fresh.request("GET", "/nodes/pve1/services")}
