@@ -42,7 +42,8 @@ class Step:
 class Task:
     """One worker, running or finished. Times are virtual seconds since the epoch; `user` is without the token.
 
-    `done` counts the steps that were run; `held` says that what interferes with the next one has had its turn.
+    `done` counts the steps that were run, `said` the lines of the log before the latest of them; `held` says that what
+    interferes with the next one has had its turn.
     """
 
     upid: str
@@ -62,6 +63,7 @@ class Task:
     warnings: int = 0
     cleanup: Step | None = None
     done: int = 0
+    said: int = 0
     held: bool = False
 
     @property
@@ -285,7 +287,8 @@ def _run_step(world: World, task: Task) -> None:
         return
     step, rest = task.steps[0], task.steps[1:]
     warnings = task.warnings + (len(step.log) if step.warning else 0)
-    task = replace(task, log=task.log + step.log, steps=rest, warnings=warnings, done=task.done + 1, held=False)
+    said, done = len(task.log), task.done + 1
+    task = replace(task, log=task.log + step.log, steps=rest, warnings=warnings, done=done, said=said, held=False)
     world.put(task)
     if step.effect:
         try:

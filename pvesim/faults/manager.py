@@ -136,6 +136,7 @@ def add_fault(world: World, name: str, model: FaultModel) -> Fault:
         errors=dict(error.errors) if error else {},
         connection=model.connection or "",
         step=model.step,
+        log=model.log or "",
         fail=model.fail or "",
         hang=hang,
         warn=model.warn or "",

@@ -16,7 +16,8 @@ class Fault:
 
     Times are virtual seconds since the epoch. `seen` counts what it matched, `hits` what it struck. Effects on requests
     are `delay` (seconds), `status` with `message` and `errors`, and `connection` (`drop`, `lose`, `cut`, `garbage`);
-    on tasks `fail` (the text), `hang` (seconds, None for none), `warn` (a line) and `slow` (a factor).
+    on tasks `fail` (the text), `hang` (seconds, None for none), `warn` (a line) and `slow` (a factor); those but the
+    last strike before the step number `step`, or after one that logged the text `log`.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Fault:
     connection: str = ""
 
     step: int = 0
+    log: str = ""
     fail: str = ""
     hang: float | None = None
     warn: str = ""

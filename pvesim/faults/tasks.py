@@ -21,14 +21,19 @@ def interfere(world: World, task: Task, ending: bool) -> Interference | None:
     warnings: list[str] = []
     fail, hold = "", 0.0
     for fault in _matching(world, task):
-        due = fault.step == task.done or (ending and fault.step > task.done)
-        if fault.strikes_tasks and due and strike(world, fault):
+        if fault.strikes_tasks and _is_due(fault, task, ending) and strike(world, fault):
             warnings += [fault.warn] if fault.warn else []
             fail = fail or fault.fail
             hold = max(hold, fault.hang or 0.0)
     if not (warnings or fail or hold):
         return None
     return Interference(tuple(warnings), fail, NEVER if hold >= NEVER else hold)
+
+
+def _is_due(fault: Fault, task: Task, ending: bool) -> bool:
+    if fault.log:
+        return any(fault.log in line for line in task.log[task.said :])
+    return fault.step == task.done or (ending and fault.step > task.done)
 
 
 @sets_pace

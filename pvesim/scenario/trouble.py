@@ -58,7 +58,8 @@ class FaultModel(Model):
     `probability`, `count` times at most, from `after` on and `for` so long.
     On requests: `delay`, `error`, `connection` (`drop`: not carried out, no answer; `lose`: carried out, no answer;
     `cut`: half an answer; `garbage`: an answer that is no JSON). On tasks, before the step number `step` (at the end if
-    there are fewer): `warn` with a line, `hang` (for ever, or so long), `fail` with a text; and `slow`, a factor.
+    there are fewer), or after one that logs the text `log`: `warn` with a line, `hang` (for ever, or so long), `fail`
+    with a text; and `slow`, a factor.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"] | None = None
@@ -79,6 +80,7 @@ class FaultModel(Model):
     connection: Literal["drop", "lose", "cut", "garbage"] | None = None
 
     step: int = Field(0, ge=0)
+    log: str | None = Field(None, min_length=1, max_length=2000)
     fail: str | None = Field(None, min_length=1, max_length=2000)
     hang: Hang | None = None
     warn: str | None = Field(None, min_length=1, max_length=2000)
@@ -95,8 +97,10 @@ class FaultModel(Model):
             raise ValueError("method and path are for requests: give delay, error or connection")
         if not tasks and self.task:
             raise ValueError("task is for tasks: give fail, hang, warn or slow")
-        if not steps and self.step:
-            raise ValueError("step says when a task fails, hangs or warns: give one of them")
+        if not steps and (self.step or self.log):
+            raise ValueError("step and log say when a task fails, hangs or warns: give one of these")
+        if self.step and self.log:
+            raise ValueError("step and log are two ways to say when: give one of them")
         return self
 
 

@@ -178,7 +178,7 @@ def _effects(fault: Fault) -> dict[str, Any]:
     if fault.hang is not None:
         effects["hang"] = True if fault.hang >= NEVER else fault.hang
     if fault.strikes_tasks:
-        effects["step"] = fault.step
+        effects.update({"log": fault.log} if fault.log else {"step": fault.step})
     if fault.slow != 1.0:
         effects["slow"] = fault.slow
     return effects

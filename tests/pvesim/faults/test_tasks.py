@@ -44,6 +44,19 @@ def test_a_task_fails_at_a_step_and_its_cleanup_runs() -> None:
     assert sim.world.get(FileLock, 101) is None
 
 
+def test_a_task_fails_after_a_line_of_its_log() -> None:
+    sim = small_simulator()
+    sim.request("POST", "/storage", {"storage": "dumps", "type": "dir", "path": "/srv/dumps", "content": "backup"})
+    sim.faults.add("x", task="vzdump", log="Starting Backup of VM 101", fail="interrupted by signal")
+    sim.faults.add("y", task="vzdump", log="Starting Backup of VM 100", warn="WARN: careful")
+    task = ended(sim, sim.request("POST", "/nodes/pve1/vzdump", {"vmid": "100,101", "storage": "dumps"}))
+    assert task.exitstatus == "interrupted by signal"
+    assert any("Finished Backup of VM 100" in line for line in task.log)
+    assert any("Starting Backup of VM 101" in line for line in task.log)
+    assert not any("Finished Backup of VM 101" in line for line in task.log)
+    assert (sim.faults["x"].hits, sim.faults["y"].hits) == (1, 1)
+
+
 def test_past_the_last_step_it_fails_at_the_end() -> None:
     sim = small_simulator()
     sim.faults.add("x", task="qmstart", step=1000, fail="no luck")
