@@ -8,6 +8,7 @@ import json
 import random
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,19 +17,26 @@ _GONE = (500,)  # what PVE answers where another client was quicker: locked, run
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What many clients met: requests a second, the 99th percentile in seconds, answers that PVE would not give."""
+    """What many clients met: requests a second, the 99th percentile in seconds, answers that PVE would not give.
+
+    `grown` is the server's memory in the end, in times of what it was after a quarter of the time.
+    """
 
     per_second: float
     p99: float
     unexpected: int
+    grown: float
 
 
-def hammer(port: int, token: str, *, clients: int, seconds: float) -> Result:
-    """Let so many keep-alive clients ask over TLS for so long: nine reads to one write each, with a pause between."""
-    return asyncio.run(_hammer(port, token, clients, seconds))
+def hammer(port: int, token: str, *, clients: int, seconds: float, memory: Callable[[], float]) -> Result:
+    """Let so many keep-alive clients ask over TLS for so long: nine reads to one write each, with a pause between.
+
+    `memory` is asked after a quarter of the time and in the end.
+    """
+    return asyncio.run(_hammer(port, token, clients, seconds, memory))
 
 
-async def _hammer(port: int, token: str, clients: int, seconds: float) -> Result:
+async def _hammer(port: int, token: str, clients: int, seconds: float, memory: Callable[[], float]) -> Result:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     times: list[float] = []
@@ -40,16 +48,19 @@ async def _hammer(port: int, token: str, clients: int, seconds: float) -> Result
             connected.append(await asyncio.open_connection("127.0.0.1", port, ssl=context))
     guests = await _guests(*connected[0], token)
     end = time.monotonic() + seconds
+    held: list[float] = []
+    asyncio.get_running_loop().call_later(seconds / 4, lambda: held.append(memory()))
     await asyncio.gather(
         *(
             _client(*streams, token, guests, random.Random(number), end, times, unexpected)
             for number, streams in enumerate(connected)
         )
     )
+    held.append(memory())
     for _, writer in connected:
         writer.close()
     times.sort()
-    return Result(len(times) / seconds, times[int(len(times) * 0.99)], len(unexpected))
+    return Result(len(times) / seconds, times[int(len(times) * 0.99)], len(unexpected), held[1] / held[0])
 
 
 async def _client(
@@ -63,6 +74,8 @@ async def _client(
     unexpected: list[Any],
 ) -> None:
     await asyncio.sleep(chance.random() * 2)
+    # A connection keeps the room of the largest answer that it has sent: let each have had it from the beginning.
+    await _ask(reader, writer, "GET", "/cluster/resources", token)
     while time.monotonic() < end:
         verb, path = _choice(chance, guests)
         begin = time.perf_counter()
