@@ -1,8 +1,10 @@
 """Check sessions, each in an environment of its own made from uv.lock: `.venv/bin/nox -s NAME`."""
 
 import os
+import platform
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import nox
@@ -126,12 +128,48 @@ def clients(session: nox.Session) -> None:
             installed(folder / name, requirements)
     if shutil.which("npm") is None:
         session.warn("npm is not installed: the clients from npm are left out")
-    elif is_new(folder / "npm", NPM_CLIENTS):
-        quietly = ["--no-audit", "--no-fund", "--loglevel=error"]
-        session.run_install("npm", "install", *quietly, f"--prefix={folder / 'npm'}", *NPM_CLIENTS, external=True)
-        installed(folder / "npm", NPM_CLIENTS)
+    else:
+        install_from_npm(session, folder / "npm", NPM_CLIENTS)
     # One server and one client at a time: two cores are busy with that.
     session.run("pytest", "-n0", "tests/clients", *session.posargs, env={"PVE_CLIENTS": str(folder)})
+
+
+# The MCP project's own tools; both want a Node.js that is newer than that of many a machine.
+CONFORMANCE = "@modelcontextprotocol/conformance@0.2.0-alpha.12"
+INSPECTOR = "@modelcontextprotocol/inspector@2.12.0"
+NODE = "22"
+
+
+@nox.session
+def conformance(session: nox.Session) -> None:
+    """The MCP conformance suite against the server, in both eras of the protocol; arguments go to pytest."""
+    judged(session, "conformance", CONFORMANCE, "tests/conformance/test_suite.py")
+
+
+@nox.session
+def inspector(session: nox.Session) -> None:
+    """The MCP inspector's command line against the server, over stdio in both eras; arguments go to pytest."""
+    judged(session, "inspector", INSPECTOR, "tests/conformance/test_inspector.py")
+
+
+def judged(session: nox.Session, name: str, package: str, tests: str) -> None:
+    """Run the tests that need one of the MCP project's tools, which is installed first."""
+    if shutil.which("npm") is None:
+        session.error(f"npm is not installed here: the {name} session gets {package} with it")
+    install(session, "test")
+    folder = session.cache_dir.resolve() / name
+    machine = {"x86_64": "x64", "AMD64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    install_from_npm(session, folder, [package, f"node-{sys.platform}-{machine}@{NODE}"])
+    # What the tools have counted is printed also when all is well.
+    session.run("pytest", "-n0", "-rP", tests, *session.posargs, env={f"MCP_{name.upper()}": str(folder)})
+
+
+def install_from_npm(session: nox.Session, folder: Path, packages: list[str]) -> None:
+    """Install packages in a folder of their own, unless they are there."""
+    if is_new(folder, packages):
+        quietly = ["--no-audit", "--no-fund", "--loglevel=error"]
+        session.run_install("npm", "install", *quietly, f"--prefix={folder}", *packages, external=True)
+        installed(folder, packages)
 
 
 def is_new(folder: Path, requirements: list[str]) -> bool:

@@ -127,12 +127,13 @@ class ProxmoxServer(MCPServer[None]):
         if isinstance(error, UnexpectedToolError):
             logger.error("Tool %s failed inside the server", name, exc_info=cause)
             return f"{name} failed inside the server, which is a fault of the server's own; its log says more."
+        if name not in self.declarations:
+            # A tool that was registered beside the declared ones says itself what went wrong.
+            return self._no_tool(name) if cause is None else str(cause)
         if isinstance(cause, ValidationError):
             declaration = self.declarations[name]
             known = list(declaration.function.__annotations__)[1:]
             return argument_errors(cause, name, [argument for argument in known if argument != "return"])
-        if name not in self.declarations:
-            return self._no_tool(name)
         return str(cause or error)
 
     def _no_tool(self, name: str) -> str:

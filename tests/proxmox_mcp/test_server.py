@@ -2,6 +2,7 @@ from typing import Any, Literal
 
 import pytest
 from mcp import Client
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult, TextContent
 
 from proxmox_mcp.pve import Pve
@@ -106,6 +107,18 @@ async def test_secrets_do_not_leave_in_texts(cluster: FakeCluster, pve: Pve, set
 
 async def test_an_unknown_tool_is_said_to_be_unknown(pve: Pve, settings: Settings) -> None:
     assert "There is no tool get_rich." in text_of(await call(pve, settings, "auto", "get_rich"))
+
+
+async def test_a_tool_beside_the_declared_ones_says_itself_what_went_wrong(pve: Pve, settings: Settings) -> None:
+    server = build_server(settings, pve)
+
+    def refuse(number: int) -> str:
+        raise ToolError(f"{number} is refused.")
+
+    server.add_tool(refuse)
+    async with Client(server) as client:
+        assert text_of(await client.call_tool("refuse", {"number": 7})) == "7 is refused."
+        assert "number" in text_of(await client.call_tool("refuse", {}))
 
 
 async def test_an_unreachable_cluster_lists_its_tools_and_says_so_when_called(settings: Settings, era: Any) -> None:
