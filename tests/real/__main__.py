@@ -72,6 +72,7 @@ def main(
     pool: Annotated[str | None, typer.Option(help="Pool that is the run's own.")] = None,
     only_sweep: Annotated[bool, typer.Option("--sweep", help="Remove what a run that was broken off left.")] = False,
     scenario: Annotated[list[str] | None, typer.Option(help="Only scenarios with this in their name.")] = None,
+    called: Annotated[str, typer.Option(help="What the record calls the node.")] = "a PVE node",
     record: Annotated[Path | None, typer.Option(help="Write what passed and what was left out here (JSON).")] = None,
 ) -> None:
     """Run every scenario's contract on a real node, which is afterwards as it was."""
@@ -99,6 +100,7 @@ def main(
         sys.exit("Stopped; what the run made was removed.")
     report(made)
     if record is not None:
+        made.called = called
         made.write(record)
     if made.counts()["broken"]:
         sys.exit(1)

@@ -28,9 +28,7 @@ _WRITES = {
 }
 _TOO_LOW = "is not available at access level"
 _HA_READS = frozenset(("get_cluster_ha_status", "get_ha_setup"))
-_FIREWALL_WRITES = frozenset(
-    ("add_firewall_rule", "update_firewall_rule", "delete_firewall_rule", "set_firewall_options")
-)
+_FIREWALL_WRITES = frozenset(("add_firewall_rule", "update_firewall_rule", "delete_firewall_rule"))
 _SNAPSHOT_TOOLS = frozenset(
     ("create_snapshot", "list_snapshots", "update_snapshot", "rollback_snapshot", "delete_snapshot")
 )
@@ -74,7 +72,8 @@ class Plan:
         scenario, found = self.scenario, self.found
         guests = [*self.vms.values(), *self.containers.values()]
         locked = any("lock" in guest.config for guest in guests)
-        filtered = scenario.firewall != FirewallModel()
+        tools = {step.call.tool for step in scenario.contract}
+        filtered = scenario.firewall != FirewallModel() or bool(tools & _FIREWALL_WRITES)
         cards = any(key.startswith("net") for guest in guests for key in guest.config)
         reasons = {
             "it has guests that are made in numbers": bool(scenario.fleet.vms or scenario.fleet.containers),
@@ -109,7 +108,8 @@ class Plan:
             return _WRITES[tool]
         if tool in _HA_READS and (self.scenario.ha.resources or len(self.scenario.nodes) > 1):
             return _NODE_WIDE["availability"]
-        if tool in _FIREWALL_WRITES and not {"vmid", "group"} & arguments.keys():
+        # Rules do nothing while the firewall is off, which it stays.
+        if tool == "set_firewall_options" and "vmid" not in arguments and not refused:
             return "it would change the firewall of the node itself"
         if tool in _SNAPSHOT_TOOLS and arguments.get("vmid") in self.containers and self.found.thin_pool is None:
             return "a directory holds no snapshots of containers, and the node has no thin pool"

@@ -19,6 +19,7 @@ class Record:
     target: str
     version: str = ""
     date: str = field(default_factory=lambda: datetime.now(UTC).date().isoformat())
+    called: str = "a PVE node"
     scenarios: dict[str, list[StepRun]] = field(default_factory=dict)
 
     def add(self, scenario: str, run: StepRun) -> None:
@@ -42,7 +43,8 @@ class Record:
         return found
 
     def write(self, path: Path) -> None:
-        data: dict[str, Any] = {"target": self.target, "version": self.version, "date": self.date}
+        data: dict[str, Any] = {"target": self.target, "called": self.called}
+        data |= {"version": self.version, "date": self.date}
         data["scenarios"] = {
             # No times: a record in a repository changes when what it says changes.
             name: {run.step: {"state": run.state, **({"why": run.why} if run.why else {})} for run in runs}
@@ -58,7 +60,7 @@ class Record:
             name: [StepRun(step, run["state"], 0.0, run.get("why", "")) for step, run in steps.items()]
             for name, steps in data["scenarios"].items()
         }
-        return cls(data["target"], data["version"], data["date"], scenarios)
+        return cls(data["target"], data["version"], data["date"], data["called"], scenarios)
 
     def _runs(self) -> Iterable[tuple[str, StepRun]]:
         return ((scenario, run) for scenario, runs in self.scenarios.items() for run in runs)

@@ -1,6 +1,7 @@
 """Runs the contracts on a node: looks first, sets up and clears away each scenario, and ends the journal."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import anyio
 from proxmoxer import ResourceException
@@ -84,7 +85,7 @@ def _run_one(
         return
     try:
         with Real(scenario, node, found, *own) as target:
-            anyio.run(run_contract, name, target, "auto", lambda run: record.add(name, run))
+            anyio.run(run_contract, name, target, "auto", partial(record.add, name))
     except ContractBroken:
         pass  # the record has it
     except (SetupFailed, ResourceException, RangeTooSmall) as error:

@@ -10,6 +10,7 @@ from proxmox_mcp.transport import open_connection
 from pvesim.scenario import Scenario
 from pvesim.scenario.steps import ContractStepModel
 from tests.contract.targets import ROOT, Target
+from tests.real.journal import empty_firewall
 from tests.real.lens import Lens, Mine
 from tests.real.node import Found, RealNode
 from tests.real.plan import Plan
@@ -34,7 +35,9 @@ class Real(Target):
         self._names = self._plan.names(first, last, node.connection.identity)
         self._mine = Mine(self._names, first, last)
         self._setup = Setup(node, self._plan, self._names, pool)
-        self._to_close.callback(lambda: clear(node, first, last))
+        if not found.firewall_in_use:
+            self._to_close.callback(empty_firewall, node)
+        self._to_close.callback(clear, node, first, last)
 
     def __enter__(self) -> Self:
         try:
