@@ -3,14 +3,17 @@
 #   docker build --target pvesim -t pvesim .             a simulated Proxmox VE cluster, on port 8006
 #   docker build --target proxmox-mcp -t proxmox-mcp .   the MCP server, over standard input and output
 #
-# BASE is any image with Python 3.11 or later; the default keeps both images below 150 MB.
+# BASE is any image with Python 3.11 or later; the default keeps both images below 150 MB. BUILD_BASE is what the build
+# runs on where that needs more, a proxy's authority or an index in the environment, say: with the same Python, and with
+# its venv module. Both builders of Docker read this file, the one without BuildKit too.
 ARG BASE=python:3.13-alpine
+ARG BUILD_BASE=${BASE}
 
-FROM ${BASE} AS build
+FROM ${BUILD_BASE} AS build
 WORKDIR /source
 COPY uv.lock pyproject.toml README.md LICENSE ./
 # The tool at the version that the lock file names.
-RUN python -m venv /uv \
+RUN python3 -m venv /uv \
     && /uv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check \
        "uv==$(sed -n '/^name = "uv"$/{n;s/^version = "\(.*\)"$/\1/p;}' uv.lock)"
 ENV UV_PROJECT_ENVIRONMENT=/opt/proxmoxapi UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
@@ -42,7 +45,7 @@ CMD ["serve"]
 FROM runtime AS pvesim
 EXPOSE 8006
 # Any answer will do; the certificate is made at start and known to nobody here.
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --start-interval=1s --retries=3 \
+HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 \
     CMD ["python", "-c", "import ssl, urllib.request as web; web.urlopen('https://127.0.0.1:8006/', context=ssl._create_unverified_context(), timeout=2)"]
 ENTRYPOINT ["pvesim"]
 CMD ["serve", "homelab", "--host", "0.0.0.0"]
