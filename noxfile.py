@@ -57,6 +57,13 @@ def real(session: nox.Session) -> None:
 
 
 @nox.session
+def nested(session: nox.Session) -> None:
+    """The contracts on PVE in a virtual machine: `nox -s nested -- --iso proxmox-ve_9.x.iso`."""
+    install(session, "test")
+    session.run("python", "-m", "tests.real.nested", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Style, and that the lock file fits pyproject.toml."""
     install(session, "lint")
