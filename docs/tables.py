@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from scenario_reference import reference
 
 from proxmox_mcp.settings import PREFIX, Settings
 from proxmox_mcp.tools import TOOLSETS
@@ -81,6 +84,7 @@ def _cell(text: str) -> str:
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"tools": tools, "settings": settings},
     "docs/coverage.md": {"coverage": coverage},
+    "docs/scenarios.md": {"scenario": reference},
 }
 
 

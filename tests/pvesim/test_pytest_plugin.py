@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,13 @@ def test_a_failed_assertion_tells_the_story(elsewhere: pytest.Pytester) -> None:
 def test_the_plugin_loads_no_engine_until_it_is_used(elsewhere: pytest.Pytester) -> None:
     elsewhere.makepyfile("import sys\n\ndef test_it():\n    assert 'pvesim.engine' not in sys.modules\n")
     elsewhere.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+def test_the_guide_s_tests_pass(elsewhere: pytest.Pytester) -> None:
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "pytest.md").read_text()
+    parts = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    elsewhere.makepyfile(**{f"test_part_{number}": part for number, part in enumerate(parts)})
+    elsewhere.runpytest_inprocess().assert_outcomes(passed=sum(part.count("def test_") for part in parts))
 
 
 def test_a_cluster_can_be_had_without_the_plugin() -> None:
