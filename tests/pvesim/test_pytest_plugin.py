@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+import pvesim
 from pvesim.testing import Cluster
 
 pytest_plugins = ["pytester"]
 
 
+@pytest.fixture(scope="session")
+def everything_is_loaded() -> None:
+    """pytester forgets the modules that a run has loaded; loaded again, they would register their routes twice."""
+    for module in pkgutil.walk_packages(pvesim.__path__, "pvesim."):
+        if not module.name.endswith("__main__"):
+            import_module(module.name)
+
+
 @pytest.fixture
-def elsewhere(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+def elsewhere(
+    everything_is_loaded: None, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> pytest.Pytester:
     """A project with the plugin, whether or not the distribution around it is installed with its entry points."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[2]))
