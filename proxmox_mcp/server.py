@@ -30,7 +30,7 @@ from proxmox_mcp.safety.redact import RedactingFilter, redactor, secrets_in
 from proxmox_mcp.settings import Settings
 from proxmox_mcp.tasks import Tasks
 from proxmox_mcp.tooling import ALLOWED, Call, Declaration, argument_errors, build_tool, chosen
-from proxmox_mcp.tools import TOOLSETS
+from proxmox_mcp.tools import toolsets_for
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class ProxmoxServer(MCPServer[None]):
         self._tasks = Tasks(pve)
         self._gate = Gate(settings, policy_of(settings))
         self.declarations: dict[str, Declaration] = {
-            declaration.name: declaration for declaration in chosen(TOOLSETS, settings)
+            declaration.name: declaration for declaration in chosen(toolsets_for(settings), settings)
         }
         super().__init__(
             "proxmox",
@@ -137,6 +137,8 @@ class ProxmoxServer(MCPServer[None]):
         return str(cause or error)
 
     def _no_tool(self, name: str) -> str:
+        from proxmox_mcp.tools import TOOLSETS
+
         declared = next((tool for toolset in TOOLSETS for tool in toolset.declarations if tool.name == name), None)
         if declared is None:
             return f"There is no tool {name}. The list of tools names those there are."
@@ -160,6 +162,7 @@ def policy_of(settings: Settings) -> Policy:
     if settings.policy is None:
         return Policy()
     from proxmox_mcp.safety.policy_file import load_policy
+    from proxmox_mcp.tools import TOOLSETS
 
     return load_policy(settings.policy, [tool.name for toolset in TOOLSETS for tool in toolset.declarations])
 

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -12,6 +15,7 @@ from tests.proxmox_mcp.conftest import FakeCluster, Refusal, no_guest
 
 pytestmark = pytest.mark.anyio
 
+ROOT = Path(__file__).parents[2]
 ERAS: list[Literal["auto", "legacy"]] = ["auto", "legacy"]
 
 
@@ -135,3 +139,18 @@ def test_the_instructions_are_not_cut_by_clients(settings: Settings) -> None:
         len(instructions(settings.model_copy(update={"access": access}))) <= 2048
         for access in ("read", "operate", "admin")
     )
+
+
+def test_toolsets_that_nobody_asked_for_are_not_imported() -> None:
+    script = """
+import sys
+from proxmox_mcp.server import build_server
+from proxmox_mcp.settings import Settings
+build_server(Settings(host="h", user="root@pam", password="p", access="admin"))
+print([name for name in sys.modules if name in ("proxmox_mcp.tools.networking", "proxmox_mcp.tools.agent")])
+build_server(Settings(host="h", user="root@pam", password="p", toolsets=["networking"]))
+print("proxmox_mcp.tools.networking" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[:2] == ["['proxmox_mcp.tools.agent']", "True"]

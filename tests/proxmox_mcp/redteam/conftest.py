@@ -156,7 +156,7 @@ def homelab() -> Simulator:
 def _with_raw_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     """There is a tool for raw requests, whether or not a toolset of the product has one."""
     others = [toolset for toolset in TOOLSETS if "call_api" not in {tool.name for tool in toolset.declarations}]
-    monkeypatch.setattr("proxmox_mcp.server.TOOLSETS", (*others, raw))
+    monkeypatch.setattr("proxmox_mcp.server.toolsets_for", lambda _: (*others, raw))
     monkeypatch.setattr("proxmox_mcp.tasks._FIRST_PAUSE", 0.0)
 
 
