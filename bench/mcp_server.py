@@ -40,6 +40,8 @@ def figures() -> list[Figure]:
 
 def _alternately(*commands: list[str]) -> list[tuple[float, float]]:
     """Median seconds and MiB of each command; the rounds take turns, so that a busy moment hits all alike."""
+    for command in commands:
+        _start(command)  # compiles the modules
     samples: list[list[tuple[float, float]]] = [[] for _ in commands]
     for _ in range(ROUNDS):
         for command, taken in zip(commands, samples, strict=True):
