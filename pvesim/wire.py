@@ -15,6 +15,7 @@ from urllib.parse import unquote_plus
 
 import orjson
 
+from pvesim.contract.json_errors import json_error
 from pvesim.core.errors import ApiError, NoSuchMethod, Unauthorized
 from pvesim.multipart import UploadedFile, read_multipart
 
@@ -142,18 +143,16 @@ def _decode_json(body: bytes) -> Mapping[str, Any]:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         try:
-            body.decode()
+            text = body.decode()
         except UnicodeDecodeError as bad:
             raise Refused(500, f"malformed UTF-8 character in JSON string, at character offset {bad.start}\n") from None
-        rest = body[error.pos :].decode("utf-8", "replace")[:20] or "(end of string)"
-        raise Refused(
-            500,
-            "malformed JSON string, neither tag, array, object, number, string or atom, "
-            f'at character offset {error.pos} (before "{rest}")\n',
-        ) from None
-    if not isinstance(value, dict):
+        raise Refused(500, f"{json_error(text) or error.msg}\n") from None
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        text = f'"{str(value)[:32]}"{"..." if len(str(value)) > 32 else ""}'
+        raise Refused(500, f'Can\'t use string ({text}) as a HASH ref while "strict refs" in use\n')
+    if value is not None and not isinstance(value, dict):
         raise Refused(500, "Not a HASH reference\n")
-    return value
+    return value or {}
 
 
 # -- answers -------------------------------------------------------------------------------------------------------

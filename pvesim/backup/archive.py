@@ -133,6 +133,8 @@ def find_archive(world: World, node: str, volid: str) -> Volume:
 
 def require_archive_id(call: Call, text: str, vmid: int | None) -> None:
     """Raise unless a text names a backup that who asks may use, by its id; files are for root alone."""
+    if text == "-":
+        raise Failure("pipe requires cli environment")
     if ":" in text and not text.startswith("/"):
         check_volume_access(call, text, vmid, "backup")
     elif not call.identity.is_root:

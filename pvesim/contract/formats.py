@@ -16,6 +16,7 @@ from pvesim.contract.addresses import ADDRESS_FORMATS, is_dns_name, looks_like
 from pvesim.contract.calendar_events import calendar_event
 from pvesim.contract.firewall_formats import FIREWALL_FORMATS
 from pvesim.contract.format_errors import Check, FormatError
+from pvesim.contract.json_errors import json_error
 from pvesim.contract.privilege_names import PRIVILEGES
 
 __all__ = ["Check", "FormatError", "format_check", "parse_size", "split_list"]
@@ -143,18 +144,10 @@ def _command_batch(text: str) -> None:
     """The text of a value that is no JSON names the place in PVE's own code where it was read."""
     try:
         commands = json.loads(text)
-    except RecursionError:
-        raise FormatError("commands param is nested too deeply") from None
-    except ValueError as error:
-        start = error.pos if isinstance(error, json.JSONDecodeError) else 0
-        near = text[start:]
-        expected = {"n": "'null' expected", "t": "'true' expected", "f": "'false' expected"}.get(
-            near[:1], "malformed JSON string, neither tag, array, object, number, string or atom"
-        )
-        raise FormatError(
-            f"commands param did not contain valid JSON: {expected}, at character offset {start}"
-            f' (before "{near or "(end of string)"}") at /usr/share/perl5/PVE/API2/Nodes.pm line 99.'
-        ) from None
+    except (RecursionError, ValueError):
+        what = json_error(text) or "text that is not understood"
+        place = "at /usr/share/perl5/PVE/API2/Nodes.pm line 99."
+        raise FormatError(f"commands param did not contain valid JSON: {what} {place}") from None
     if not isinstance(commands, list):
         raise FormatError("commands is not an array")
     for number, command in enumerate(commands):

@@ -9,6 +9,7 @@ from pvesim.core.errors import Failure
 from pvesim.core.world import World
 from pvesim.guests.records import Guest
 from pvesim.guests.rules import read_options, volumes_in
+from pvesim.mapping.records import PciMapping
 from pvesim.nodes.records import Interface, Node
 from pvesim.sdn.local import bridges_of
 from pvesim.storage.rules import activate
@@ -59,3 +60,16 @@ def check_cpus(world: World, guest: Guest) -> None:
     wanted = int(guest.config.get("sockets", 1)) * int(guest.config.get("cores", 1))
     if node is not None and wanted > node.hardware.cpus:
         raise Failure(f"MAX {node.hardware.cpus} vcpus allowed per VM on this node")
+
+
+def check_passed_through(world: World, guest: Guest) -> None:
+    """Raise `Failure` where a virtual machine is to have a PCI device of its node: none here has an IOMMU."""
+    for key, text in guest.config.items():
+        if not key.startswith("hostpci"):
+            continue
+        name = read_options(str(text), "host").get("mapping")
+        mapping = world.get(PciMapping, name) if name else None
+        places = mapping.options["map"] if mapping is not None else ()
+        if name and not any(read_options(place, "").get("node") == guest.node for place in places):
+            raise Failure(f"PCI device mapping not found for '{name}'")
+        raise Failure("cannot prepare PCI pass-through, IOMMU not present")

@@ -92,6 +92,8 @@ def requested_options(world: World, given: Mapping[str, Any], storage: str | Non
 
 
 def _check_template(call: Call, template: str, vmid: int) -> None:
+    if template == "-":
+        raise Failure("pipe requires cli environment")
     if ":" in template and not template.startswith("/"):
         check_volume_access(call, template, vmid, "vztmpl")
     elif not call.identity.is_root:

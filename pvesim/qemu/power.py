@@ -28,7 +28,7 @@ from pvesim.guests.power import (
 from pvesim.guests.records import Guest
 from pvesim.guests.rules import agent_enabled, check_lock, check_not_template, parse_disks, require_existing
 from pvesim.guests.sizes import MIB, maxmem
-from pvesim.guests.startable import bridge_log, check_cpus, check_volumes, missing_bridge
+from pvesim.guests.startable import bridge_log, check_cpus, check_passed_through, check_volumes, missing_bridge
 from pvesim.storage.records import Storage, Volume
 from pvesim.storage.rules import find_storage
 from pvesim.storage.types import TYPES
@@ -57,8 +57,11 @@ def _start(world: World, task: Task, vmid: int, skiplock: bool = False) -> Itera
 def _prepare(world: World, task: Task, vmid: int) -> Iterable[Step]:
     guest = found(world, task, "qemu", vmid)
     check_cpus(world, guest)
+    check_passed_through(world, guest)
     check_volumes(world, guest)
     steps: list[Step] = []
+    if guest.config.get("bios") == "ovmf" and "efidisk0" not in guest.config:
+        steps.append(Step(log=("WARN: no efidisk configured! Using temporary efivars disk.",), warning=True))
     if any(disk.cloudinit for disk in parse_disks(guest)):
         world.put(replace(guest, cloudinit={}))
         steps.append(Step(log=("generating cloud-init ISO",)))

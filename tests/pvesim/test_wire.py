@@ -149,6 +149,10 @@ def test_json_keeps_its_types() -> None:
         ),
         (posted(b"[1,2]", "application/json"), (500, "Not a HASH reference")),
         (
+            posted(b'"some text"', "application/json"),
+            (500, 'Can\'t use string ("some text") as a HASH ref while "strict refs" in use'),
+        ),
+        (
             posted(b'{"a": "\xff"}', "application/json"),
             (500, "malformed UTF-8 character in JSON string, at character offset 7"),
         ),

@@ -159,6 +159,7 @@ def test_a_locked_machine_is_not_replaced(simulator: Simulator) -> None:
             "volume 'local:backup/vzdump-qemu-100-2020_01_01-00_00_00.vma.zst' does not exist",
         ),
         ("local:iso/tiny.iso", 500, "unable to use volume local:iso/tiny.iso - content type needs to be 'backup'"),
+        ("-", 500, "pipe requires cli environment"),
         ("nosuch:backup/x.vma", 500, "storage 'nosuch' does not exist"),
         ("/var/lib/vz/dump/x.vma", 500, "can't find file '/var/lib/vz/dump/x.vma'"),
     ],

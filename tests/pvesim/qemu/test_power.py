@@ -378,3 +378,31 @@ def test_a_bad_parameter_starts_no_task(simulator: Simulator) -> None:
         start(simulator, 100, "start", timeout=-1)
     assert refused.value.errors == {"timeout": "value must have a minimum value of 0"}
     assert not simulator.request("GET", "/nodes/pve1/tasks", {"source": "all"})
+
+
+def test_firmware_without_a_disk_for_its_variables_is_a_warning(simulator: Simulator) -> None:
+    configure(simulator, 102, bios="ovmf")
+    task = act(simulator, 102, "start")
+    assert (task.exitstatus, task.log[0]) == (
+        "WARNINGS: 1",
+        "WARN: no efidisk configured! Using temporary efivars disk.",
+    )
+    assert guest(simulator, 102).running
+
+
+@pytest.mark.parametrize(
+    ("device", "refusal"),
+    [
+        ("0000:01:00.0", "cannot prepare PCI pass-through, IOMMU not present"),
+        ("mapping=here", "cannot prepare PCI pass-through, IOMMU not present"),
+        ("mapping=there", "PCI device mapping not found for 'there'"),
+        ("mapping=nowhere", "PCI device mapping not found for 'nowhere'"),
+    ],
+)
+def test_no_node_can_pass_a_device_through(simulator: Simulator, device: str, refusal: str) -> None:
+    for name, node in (("here", "pve1"), ("there", "pve2")):
+        place = f"node={node},path=0000:00:01.0,id=1af4:1041"
+        simulator.request("POST", "/cluster/mapping/pci", {"id": name, "map": [place]})
+    configure(simulator, 102, hostpci0=device)
+    assert act(simulator, 102, "start").exitstatus == refusal
+    assert not guest(simulator, 102).running
