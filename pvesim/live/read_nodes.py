@@ -22,6 +22,7 @@ def read_nodes(reader: Reader, scenario: dict[str, Any]) -> list[str]:
     ips = {row["name"]: row.get("ip") for row in rows if row["type"] == "node"}
     cluster = next((row for row in rows if row["type"] == "cluster"), None)
     options = without(reader.mapping("/cluster/options"), ("allowed-tags", "digest"))
+    options = {option: _option_text(value) for option, value in options.items()}
     scenario["cluster"] = {**({"name": cluster["name"]} if cluster else {}), "options": options}
     asked = [name for name in names if online[name]]
     reader.offline = set(names) - set(asked)
@@ -36,6 +37,13 @@ def read_nodes(reader: Reader, scenario: dict[str, Any]) -> list[str]:
             node["online"] = False
         scenario["nodes"][name] = node
     return asked
+
+
+def _option_text(value: Any) -> Any:
+    """An option as it is written; some are shown in parts (`migration`), some as a list (`registered-tags`)."""
+    if isinstance(value, dict):
+        return ",".join(f"{name}={part}" for name, part in value.items())
+    return ";".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _node(reader: Reader, name: str, scenario: dict[str, Any], *, clustered: bool) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from pvesim.access.rules import ROOT
-from pvesim.core.errors import ApiError, SimError
+from pvesim.core.errors import ApiError, BrokenConnection, SimError
 from pvesim.engine import Simulator
 
 
@@ -51,6 +51,8 @@ class SimulatedCluster:
             return self._simulator.request("GET", path, params, user=self._user)
         except ApiError as error:
             raise Unreadable(path, error.status, error.message.partition("\n")[0]) from error
+        except BrokenConnection as error:
+            raise Unreadable(path, 596, str(error)) from error
 
 
 class _Pinned(HTTPAdapter):

@@ -34,6 +34,23 @@ def live() -> Simulator:
     return Simulator("homelab", clock="manual")
 
 
+@pytest.mark.parametrize("scenario", ["failing-node", "least-privilege", "pbs-backups", "storage-full"])
+def test_shipped_scenarios_are_read_whole(scenario: str) -> None:
+    simulator = Simulator(scenario, clock="manual")
+    reading = read_cluster(SimulatedCluster(simulator))
+    found = compare(SimulatedCluster(simulator), SimulatedCluster(Simulator(reading.scenario, clock="manual")))
+    assert reading.notes == []
+    # Backup jobs are no part of what a scenario's plain fields hold.
+    assert [finding.words() for finding in found.findings if finding.path != "/cluster/backup"] == []
+
+
+def test_a_connection_that_breaks_is_noted() -> None:
+    simulator = Simulator("homelab", clock="manual")
+    simulator.faults.add(path="/nodes/pve1/dns", connection="drop")
+    notes = read_cluster(SimulatedCluster(simulator)).notes
+    assert [note.partition(": 596")[0] for note in notes] == ["not read: /nodes/pve1/dns"]
+
+
 @pytest.fixture(scope="module")
 def copy(live: Simulator) -> Simulator:
     reading = read_cluster(SimulatedCluster(live))
