@@ -71,6 +71,7 @@ def main(
     range: Annotated[str | None, typer.Option(help="Ids that are the run's own, such as 9000-9099.")] = None,
     pool: Annotated[str | None, typer.Option(help="Pool that is the run's own.")] = None,
     only_sweep: Annotated[bool, typer.Option("--sweep", help="Remove what a run that was broken off left.")] = False,
+    throwaway: Annotated[bool, typer.Option(help="Change the node's network and services, too, for good.")] = False,
     scenario: Annotated[list[str] | None, typer.Option(help="Only scenarios with this in their name.")] = None,
     called: Annotated[str, typer.Option(help="What the record calls the node.")] = "a PVE node",
     record: Annotated[Path | None, typer.Option(help="Write what passed and what was left out here (JSON).")] = None,
@@ -90,7 +91,8 @@ def main(
         known = contracts()
         chosen = {name: known[name] for name in known if not scenario or any(part in name for part in scenario)}
         told = range is not None and pool is not None
-        made = run_all(node, typer.echo, pool=pool or POOL, first=first, last=last, told=told, only=chosen)
+        own: Any = {"pool": pool or POOL, "first": first, "last": last}
+        made = run_all(node, typer.echo, **own, told=told, throwaway=throwaway, only=chosen)
         node.close()
     except (NodeUnfit, SetupFailed, ProxmoxError) as error:
         sys.exit(str(error))

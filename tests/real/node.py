@@ -113,6 +113,8 @@ class Found:
     pools: tuple[str, ...]
     is_root: bool
     firewall_in_use: bool
+    throwaway: bool = False
+    """Nobody uses the node after the run, so that its own network and services may be changed."""
 
     def lines(self) -> list[str]:
         """What will be used, for people."""

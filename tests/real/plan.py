@@ -26,6 +26,7 @@ _WRITES = {
     for tool in toolset.declarations
     if tool.name not in _READS and (why := _NODE_WIDE.get(toolset.name))
 }
+_WATCHED = frozenset(name for name, why in _WRITES.items() if why == _NODE_WIDE["availability"])
 _TOO_LOW = "is not available at access level"
 _HA_READS = frozenset(("get_cluster_ha_status", "get_ha_setup"))
 _FIREWALL_WRITES = frozenset(("add_firewall_rule", "update_firewall_rule", "delete_firewall_rule"))
@@ -104,7 +105,8 @@ class Plan:
     def _why(self, step: ContractStepModel) -> str | None:
         tool, arguments = step.call.tool, step.call.arguments
         refused = step.error is not None and (step.user is not None or _TOO_LOW in step.error)
-        if tool in _WRITES and not refused:
+        bearable = self.found.throwaway and tool not in _WATCHED
+        if tool in _WRITES and not refused and not bearable:
             return _WRITES[tool]
         if tool in _HA_READS and (self.scenario.ha.resources or len(self.scenario.nodes) > 1):
             return _NODE_WIDE["availability"]

@@ -1,6 +1,7 @@
 """Runs the contracts on a node: looks first, sets up and clears away each scenario, and ends the journal."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 import anyio
@@ -42,6 +43,7 @@ def run_all(
     first: int = FIRST,
     last: int = LAST,
     told: bool = False,
+    throwaway: bool = False,
     only: Mapping[str, Scenario] | None = None,
 ) -> Record:
     """Run contracts on the node, which is afterwards as it was.
@@ -49,13 +51,14 @@ def run_all(
     Args:
         say: is told a line for each scenario.
         told: the range and the pool were given by who owns the node.
+        throwaway: nobody uses the node afterwards, so that what concerns it as a whole is run, too, and stays.
         only: the scenarios by name; all of them by default.
 
     Raises:
         NodeUnfit: the node cannot be used; nothing was changed.
         SetupFailed, ResourceException: the node could not be cleared; `sweep` may.
     """
-    found = look(node)
+    found = replace(look(node), throwaway=throwaway)
     for line in found.lines():
         say(line)
     if journal.begun(node, pool):

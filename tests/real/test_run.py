@@ -61,6 +61,17 @@ def test_a_step_that_does_not_hold_is_told_and_the_node_is_cleared(served: Serve
     assert served.state() == before
 
 
+def test_what_concerns_the_node_as_a_whole_is_run_where_nobody_needs_it_afterwards(served: Served) -> None:
+    networking = {"networking": load(FOLDER / "contract" / "networking.yaml")}
+    node = served.node()
+    spared = run_all(node, lambda line: None, only=networking)
+    used = run_all(node, lambda line: None, only=networking, throwaway=True)
+    node.close()
+    assert "it would change the node's own network" in spared.reasons()
+    assert used.counts()["broken"] == 0, [run for runs in used.scenarios.values() for run in runs if run.why]
+    assert used.counts()["passed"] > spared.counts()["passed"] + 10
+
+
 def test_a_state_that_the_node_refuses_is_told_and_the_next_scenario_runs(served: Served) -> None:
     bad = Scenario.model_validate(
         {

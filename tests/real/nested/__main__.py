@@ -107,7 +107,7 @@ def _run(machine: Machine, iso: Path, keep: bool, record: Path | None) -> int:
     try:
         node = wait_for_api(there, process, 600 * patience)
         typer.echo(f"The API answers after {time.monotonic() - began:.0f} s.")
-        made = run_all(node, typer.echo)
+        made = run_all(node, typer.echo, throwaway=True)
         node.close()
     except BaseException:
         _show_log(machine.log)
