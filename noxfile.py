@@ -102,8 +102,13 @@ def dashboard(session: nox.Session) -> None:
 
 
 @nox.session
-def images(session: nox.Session) -> None:
-    """The Dockerfile's images, built and started where a Docker engine runs; arguments go to pytest."""
+def containers(session: nox.Session) -> None:
+    """The Dockerfile's images, built, started and put to every contract; arguments go to pytest.
+
+    Args:
+        session: `PVE_IMAGE_BASE` and `PVE_IMAGE_BUILD_BASE` in its environment are the Dockerfile's build arguments;
+            `PVE_IMAGE_RECORD` is a file that gets the record of the run.
+    """
     docker = shutil.which("docker")
     if docker is None or subprocess.run([docker, "info"], capture_output=True, check=False).returncode:
         session.error("no Docker engine answers here: the images can only be built and started where one runs")

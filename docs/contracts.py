@@ -3,7 +3,8 @@
     python docs/contracts.py           write the table
     python docs/contracts.py record    run the contracts in-process and over HTTPS, keep the records, write the table
 
-`nox -s real -- … --record docs/records/real.json` keeps that of a real node.
+`nox -s real -- … --record docs/records/real.json` keeps that of a real node, and
+`PVE_IMAGE_RECORD=docs/records/container.json nox -s containers` that of the images.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from tests.real.record import Record
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS = ROOT / "docs" / "records"
 DOCUMENT = ROOT / "docs" / "fidelity.md"
-COLUMNS = ("in-process", "https", "real")
+COLUMNS = ("in-process", "https", "container", "real")
 _PLACE = re.compile(r"(<!-- contracts: generated -->\n).*?(<!-- /contracts -->)", re.DOTALL)
 
 

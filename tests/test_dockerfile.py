@@ -1,4 +1,4 @@
-"""What of the Dockerfile can be checked with no Docker engine; `nox -s images` builds and starts the images."""
+"""What of the Dockerfile can be checked with no Docker engine; `nox -s containers` builds and starts the images."""
 
 from __future__ import annotations
 

@@ -12,7 +12,6 @@ from mcp import Client
 from mcp.types import CallToolResult, ElicitResult, TextContent
 from proxmoxer import ProxmoxAPI, ResourceException
 
-from proxmox_mcp.server import build_server
 from pvesim.scenario import Scenario, load
 from pvesim.scenario.steps import AfterModel, ContractStepModel
 from tests.contract.matching import filled_in, mismatches
@@ -104,7 +103,7 @@ class _Session:
             settings = self._target.settings(user, access)
             if step.policy is not None:
                 settings = settings.model_copy(update={"policy": self._file(step.policy)})
-            server = build_server(settings, self._target.pve(settings, user))
+            server = self._target.mcp_server(settings, user)
             answer = _approve if step.approved else _decline
             client = Client(server, mode=self._era, elicitation_callback=answer)
             self._clients[key] = await self._stack.enter_async_context(client)

@@ -10,9 +10,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from mcp.client.stdio import StdioServerParameters
+from mcp.server import MCPServer
 from proxmoxer import ProxmoxAPI
 
 from proxmox_mcp.pve import Pve
+from proxmox_mcp.server import build_server
 from proxmox_mcp.settings import Access, Settings
 from pvesim import Simulator
 from pvesim.scenario import Scenario
@@ -51,6 +54,10 @@ class Target(ABC):
     @abstractmethod
     def pve(self, settings: Settings, user: str) -> Pve:
         """The server's way to the cluster."""
+
+    def mcp_server(self, settings: Settings, user: str) -> MCPServer | StdioServerParameters:
+        """The MCP server, or how a client starts it."""
+        return build_server(settings, self.pve(settings, user))
 
     @abstractmethod
     def api(self) -> ProxmoxAPI:

@@ -1,7 +1,7 @@
-"""The images of the Dockerfile, built and started by testcontainers.
+"""The images of the Dockerfile, built by a Docker engine and started by testcontainers.
 
-`nox -s images` sets `PVE_IMAGES`; without it, as in the ordinary run of all tests, nothing here is collected.
-`PVE_IMAGE_BASE` is another base image.
+`nox -s containers` sets `PVE_IMAGES`; without it, as in the ordinary run of all tests, nothing here is collected.
+`PVE_IMAGE_BASE` and `PVE_IMAGE_BUILD_BASE` are the Dockerfile's arguments BASE and BUILD_BASE.
 """
 
 from __future__ import annotations
