@@ -1,20 +1,41 @@
-"""Resources: the cluster, a guest and a task as documents that a user can put into a conversation."""
+"""Resources: the cluster, a guest and a task as documents that a user can put into a conversation.
 
-from collections.abc import Awaitable
-from typing import Any
+Each shows what tools show, and so is allowed, and recorded, as those are.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any, TypeVar
 
 from mcp.server import MCPServer
+from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.types import TextContent
 
 from proxmox_mcp.errors import InvalidArgument, ProxmoxError, UnknownGuest, UnknownTask, WrongKind
 from proxmox_mcp.results import Result
 from proxmox_mcp.safety.foreign import guarded, visible
+from proxmox_mcp.safety.gate import Gate
 from proxmox_mcp.safety.redact import redactor
-from proxmox_mcp.tooling import Call
-from proxmox_mcp.tools.guests import get_lxc_container_info, get_vm_info
-from proxmox_mcp.tools.inventory import ClusterStatus, GuestRow, Node, get_cluster_status, get_nodes, guest_row
-from proxmox_mcp.tools.tasks import get_task_status
+from proxmox_mcp.tooling import Call, Declaration, ToolFunction
+from proxmox_mcp.tools.guests import get_lxc_container_info, get_vm_info, guests
+from proxmox_mcp.tools.inventory import (
+    ClusterStatus,
+    GuestRow,
+    Node,
+    get_cluster_status,
+    get_lxc_containers,
+    get_nodes,
+    get_vms,
+    guest_row,
+    inventory,
+)
+from proxmox_mcp.tools.tasks import get_task_status, tasks
+
+R = TypeVar("R", bound=Result)
+
+reader: ContextVar[Context[Any, Any] | None] = ContextVar("reader", default=None)
+"""The request that a resource is read by: one without parameters is not told by the SDK."""
 
 
 class Cluster(Result):
@@ -30,42 +51,72 @@ class Cluster(Result):
 _MOST_GUESTS = 500
 
 
-def add_resources(server: MCPServer[Any], call: Call) -> None:
+def add_resources(server: MCPServer[Any], call: Call, gate: Gate) -> None:
     """Give a server the resources `pve://cluster`, `pve://guest/{vmid}` and `pve://task/{upid}`."""
+    documents = _Documents(call, gate)
 
     @server.resource("pve://cluster", title="The cluster", mime_type="text/plain")
     async def cluster() -> str:
         """Its members with their load, and its guests."""
-        return await _text("pve://cluster", _cluster(call))
+        return await _text("pve://cluster", documents.cluster())
 
     @server.resource("pve://guest/{vmid}", title="A guest", mime_type="text/plain")
     async def guest(vmid: str) -> str:
         """State, configuration and snapshots of a VM or container."""
-        return await _text(f"pve://guest/{vmid}", _guest(call, vmid))
+        return await _text(f"pve://guest/{vmid}", documents.guest(vmid))
 
     @server.resource("pve://task/{upid}", title="A task", mime_type="text/plain")
     async def task(upid: str) -> str:
         """State of a task, and the end of its log."""
-        return await _text(f"pve://task/{upid}", get_task_status(call, upid))
+        return await _text(f"pve://task/{upid}", documents.task(upid))
 
 
-async def _cluster(call: Call) -> Result:
-    rows = [guest_row(record, "concise") for record in await call.guests.records()]
-    return Cluster(
-        status=await get_cluster_status(call),
-        running=sum(row.status == "running" for row in rows),
-        stopped=sum(row.status != "running" for row in rows),
-        nodes=(await get_nodes(call, limit=500)).nodes,
-        guests=sorted(rows, key=lambda row: row.vmid)[:_MOST_GUESTS],
-    )
+class _Documents:
+    """What the resources show, each part of it by leave of the gate."""
+
+    def __init__(self, call: Call, gate: Gate) -> None:
+        self._call = call
+        self._gate = gate
+
+    async def _by_tool(self, function: Callable[..., Awaitable[R]], **given: Any) -> R:
+        async with self._gate.reading(_declared(function), self._call, given, reader.get()):
+            return await function(self._call, **given)
+
+    async def cluster(self) -> Result:
+        status = await self._by_tool(get_cluster_status)
+        nodes = (await self._by_tool(get_nodes, limit=500)).nodes
+        rows = await self._guests()
+        return Cluster(
+            status=status,
+            running=sum(row.status == "running" for row in rows),
+            stopped=sum(row.status != "running" for row in rows),
+            nodes=nodes,
+            guests=sorted(rows, key=lambda row: row.vmid)[:_MOST_GUESTS],
+        )
+
+    async def _guests(self) -> list[GuestRow]:
+        """VMs and containers, which two tools list, by one request."""
+        vms, containers = _declared(get_vms), _declared(get_lxc_containers)
+        async with (
+            self._gate.reading(vms, self._call, {}, reader.get()),
+            self._gate.reading(containers, self._call, {}, reader.get()),
+        ):
+            return [guest_row(record, "concise") for record in await self._call.guests.records()]
+
+    async def guest(self, text: str) -> Result:
+        if not text.isdecimal():
+            raise InvalidArgument(f"{text!r} is no guest's id.", "Write a number, as pve://guest/100.")
+        found = await self._call.guests.find(int(text))
+        read = get_vm_info if found.kind == "qemu" else get_lxc_container_info
+        return await self._by_tool(read, vmid=found.vmid, node=found.node)
+
+    async def task(self, upid: str) -> Result:
+        return await self._by_tool(get_task_status, upid=upid)
 
 
-async def _guest(call: Call, text: str) -> Result:
-    if not text.isdecimal():
-        raise InvalidArgument(f"{text!r} is no guest's id.", "Write a number, as pve://guest/100.")
-    found = await call.guests.find(int(text))
-    read = get_vm_info if found.kind == "qemu" else get_lxc_container_info
-    return await read(call, found.vmid, found.node)
+def _declared(function: ToolFunction) -> Declaration:
+    known = (tool for toolset in (guests, inventory, tasks) for tool in toolset.declarations)
+    return next(tool for tool in known if tool.function is function)
 
 
 async def _text(uri: str, result: Awaitable[Result]) -> str:

@@ -5,16 +5,17 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
 from mcp.server import CacheHint, MCPServer
+from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.types import CallToolResult, InputRequiredResult
-from pydantic import ValidationError
+from pydantic import AnyUrl, ValidationError
 
 from proxmox_mcp import __version__
 from proxmox_mcp.completions import add_completions
@@ -22,7 +23,7 @@ from proxmox_mcp.errors import ProxmoxError, UnknownGuest
 from proxmox_mcp.locate import Guests
 from proxmox_mcp.prompts import add_prompts
 from proxmox_mcp.pve import Pve
-from proxmox_mcp.resources import add_resources
+from proxmox_mcp.resources import add_resources, reader
 from proxmox_mcp.safety.foreign import guarded, visible
 from proxmox_mcp.safety.gate import Gate
 from proxmox_mcp.safety.policy import Policy
@@ -86,7 +87,7 @@ class ProxmoxServer(MCPServer[None]):
             cache_hints={"tools/list": CacheHint(ttl_ms=3_600_000, scope="private")},
         )
         of_reads = Call(pve, self._guests, self._tasks, settings)
-        add_resources(self, of_reads)
+        add_resources(self, of_reads, self._gate)
         add_prompts(self)
         add_completions(self, of_reads)
 
@@ -117,6 +118,16 @@ class ProxmoxServer(MCPServer[None]):
                 return await super().call_tool(name, arguments, context)
             except ToolError as error:
                 raise ToolError(visible(redactor.text(await self._advice(name, error)))) from None
+
+    async def read_resource(
+        self, uri: AnyUrl | str, context: Context[None, Any] | None = None
+    ) -> Iterable[ReadResourceContents] | InputRequiredResult:
+        """Read a resource; the audit is told for whom."""
+        token = reader.set(context)
+        try:
+            return await super().read_resource(uri, context)
+        finally:
+            reader.reset(token)
 
     async def _advice(self, name: str, error: ToolError) -> str:
         cause = error.__cause__

@@ -10,7 +10,7 @@ import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -57,7 +57,7 @@ class _Case:
     declaration: Declaration
     call: Call
     given: dict[str, Any]
-    context: Context[Any, Any]
+    context: Context[Any, Any] | None
     intent: Intent
 
     @property
@@ -110,14 +110,31 @@ class Gate:
             return outcome
         case, approval = outcome
         arguments = {name: value for name, value in case.given.items() if name != "confirm"}
-        if intent.risk is Risk.READ and self._settings.audit == "writes":
-            return await declaration.function(case.call, **arguments)
-        async with self._audited(case, approval):
+        async with self._recorded(case, approval):
             return await declaration.function(case.call, **arguments)
 
-    async def _admit(self, case: _Case) -> tuple[_Case, str] | InputRequiredResult:
-        """Whether the call may be done now, and by whose leave; or the question that must be answered first."""
-        intent, call = case.intent, case.call
+    @asynccontextmanager
+    async def reading(
+        self, declaration: Declaration, call: Call, given: Mapping[str, Any], context: Context[Any, Any] | None
+    ) -> AsyncIterator[None]:
+        """Around a read that is no tool's call, but shows what one shows: allowed and recorded as that; never asked."""
+        case = _Case(secrets.token_hex(6), declaration, call, dict(given), context, intent_of(declaration, given))
+        try:
+            verdict = await self._permit(case)
+            if verdict.effect == "ask":
+                raise NotApproved(
+                    f"The operator's policy has a person asked about this first: {verdict.reason}.",
+                    f"Call {declaration.name} instead, which asks.",
+                )
+        except Refused as refusal:
+            self._note(case, "refused", reason=refusal.what)
+            raise
+        async with self._recorded(case, verdict.reason if verdict.effect == "allow" else "not needed"):
+            yield
+
+    async def _permit(self, case: _Case) -> Verdict:
+        """What the policy says, unless it, its limits or the access level forbid the call (`Refused`)."""
+        intent = case.intent
         if intent.risk not in ALLOWED[self._settings.access]:
             raise NotAllowed(
                 f"{case.declaration.name} with these arguments has the risk {intent.risk}, which access level "
@@ -131,10 +148,15 @@ class Gate:
                 "No approval changes that; do not look for another way to the same end, but tell the user.",
             )
         if intent.risk is not Risk.READ:
-            await self._limits.check(intent.guests, call.pve, case.user)
+            await self._limits.check(intent.guests, case.call.pve, case.user)
+        return verdict
+
+    async def _admit(self, case: _Case) -> tuple[_Case, str] | InputRequiredResult:
+        """Whether the call may be done now, and by whose leave; or the question that must be answered first."""
+        intent, verdict = case.intent, await self._permit(case)
         if verdict.effect != "ask" and (verdict.effect == "allow" or not intent.needs_approval):
             return case, verdict.reason if verdict.effect == "allow" else "not needed"
-        preview = await preview_for(case.declaration, call, case.given, intent)
+        preview = await preview_for(case.declaration, case.call, case.given, intent)
         answer = await self._approve(case, preview, verdict)
         if isinstance(answer, InputRequiredResult):
             return answer
@@ -173,7 +195,7 @@ class Gate:
         digest = self._digest(case)
         if how == "model":
             return self._confirmed(case, preview, digest)
-        if how in ("ask", "client") and Asking.can(case.context):
+        if how in ("ask", "client") and case.context is not None and Asking.can(case.context):
             self._spare(case, digest)
             question = _question(case, preview, verdict)
             answer = await self._asking.ask(case.context, question, digest_of(digest, preview.fingerprint))
@@ -269,6 +291,11 @@ class Gate:
             f"arguments.\n{_shown(preview)}",
         )
 
+    def _recorded(self, case: _Case, approval: str) -> AbstractAsyncContextManager[None]:
+        if case.intent.risk is Risk.READ and self._settings.audit == "writes":
+            return nullcontext()
+        return self._audited(case, approval)
+
     @asynccontextmanager
     async def _audited(self, case: _Case, approval: str) -> AsyncIterator[None]:
         """Around the call itself: a line before it, and one after it however it ends.
@@ -359,10 +386,10 @@ def _clean(text: str) -> str:
     return " ".join(visible(redactor.text(text)).split())
 
 
-def _client(context: Context[Any, Any]) -> str:
+def _client(context: Context[Any, Any] | None) -> str:
     """What the client says it is: for the record, and never believed."""
     try:
-        params = context.session.client_params
+        params = context.session.client_params if context else None
     except ValueError:
         return "unknown"
     if params is None:
