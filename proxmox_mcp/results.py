@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from proxmox_mcp.errors import InvalidArgument
 
@@ -57,6 +57,18 @@ Seconds = Annotated[int, Shown(seconds_text)]
 """A length of time in seconds; text: `1h32m`."""
 Moment = Annotated[int, Shown(moment_text)]
 """Seconds since 1970, UTC; text: `2026-11-23T05:40:00Z`."""
+
+
+def _as_value(value: Any) -> Any:
+    """Items that a list of values cannot hold, as JSON text."""
+    if not isinstance(value, list | tuple):
+        return value
+    return [item if isinstance(item, str | int | float | dict) else json.dumps(item, default=str) for item in value]
+
+
+Scalar = str | int | float | bool
+Value = Annotated[Scalar | dict[str, Any] | list[Scalar | dict[str, Any]], BeforeValidator(_as_value)]
+"""What PVE has for an option, or answers: it says itself what it is, for schemas that allow anything say nothing."""
 
 
 class Result(BaseModel):

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from proxmox_mcp.api.describing import find_method, parameters_of, privileges_text
 from proxmox_mcp.errors import BadParameters, InvalidArgument, NotImplementedByPve, ProxmoxError
-from proxmox_mcp.results import Result
+from proxmox_mcp.results import Result, Scalar, Value
 from proxmox_mcp.tasks import TaskResult, parse_upid
 from proxmox_mcp.tooling import Arguments, Call, Risk, Toolset, WaitSeconds
 
@@ -40,7 +40,7 @@ class Parameter(Result):
     name: str
     type: str
     required: bool | None = None
-    default: Any = None
+    default: Scalar | None = None
     allowed: str | None = None
 
 
@@ -62,7 +62,7 @@ class ApiAnswer(Result):
     total: int | None = None
     truncated: bool | None = None
     task: TaskResult | None = None
-    data: Any = None
+    data: Value | None = None
 
 
 @api.tool(risk=Risk.READ, title="Search the API")

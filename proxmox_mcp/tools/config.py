@@ -9,7 +9,7 @@ from pydantic import Field
 
 from proxmox_mcp.errors import InvalidArgument
 from proxmox_mcp.locate import Guest, Kind
-from proxmox_mcp.results import Result
+from proxmox_mcp.results import Result, Value
 from proxmox_mcp.tasks import State
 from proxmox_mcp.tooling import Call, NodeName, Risk, Toolset, Vmid
 from proxmox_mcp.tools.guests import hidden_secrets
@@ -39,8 +39,8 @@ class OptionChange(Result):
     """An option before and after; `pending`: the guest gets it at its next start."""
 
     key: str
-    old: Any = None
-    new: Any = None
+    old: Value | None = None
+    new: Value | None = None
     pending: bool | None = None
 
 

@@ -1,9 +1,12 @@
+from typing import Any
+
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxmox_mcp.errors import InvalidArgument
-from proxmox_mcp.results import Bytes, Moment, Page, Result, Seconds, Share, paginate
+from proxmox_mcp.results import Bytes, Moment, Page, Result, Seconds, Share, Value, paginate
 
 
 class Row(Result):
@@ -83,3 +86,29 @@ def test_a_map_is_a_line_per_entry_and_a_line_break_does_not_break_it() -> None:
     result = Machine(config={"cores": 2, "description": "one\ntwo\n", "onboot": True}, loads=[0.5, 1.25])
     assert result.text() == "config.cores: 2\nconfig.description: one\\ntwo\nconfig.onboot: yes\nloads: 0.5, 1.25"
     assert Machine(config={}, loads=[]).text() == "config: {}\nloads: none"
+
+
+class Held(Result):
+    value: Value | None = None
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(json_values)
+def test_a_value_is_shown_as_it_is_and_always_fits_its_schema(value: Any) -> None:
+    shown = Held(value=value).structured()
+    jsonschema.validate(shown, Held.model_json_schema())
+    if value is not None and not (
+        isinstance(value, list) and any(item is None or isinstance(item, list) for item in value)
+    ):
+        assert shown == {"value": Held(value=value).value}
+        assert type(shown["value"]) is type(value)
+
+
+def test_items_that_are_lists_are_shown_as_text() -> None:
+    assert Held(value=[1, [2, 3], None]).value == [1, "[2, 3]", "null"]
