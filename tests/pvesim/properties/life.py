@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant
 
 from pvesim.core.errors import ApiError
-from pvesim.core.tasks import Task
+from pvesim.core.tasks import Task, run_until
 from pvesim.core.world import World
 from pvesim.engine import Simulator
 from pvesim.guests.disks import Disk, disks_of
@@ -73,6 +73,8 @@ class Life(RuleBasedStateMachine):
             return answer
         except ApiError as refused:
             error = refused
+        # A request that meets a guest's lock waits for it, and what goes on meanwhile is not its doing.
+        run_until(before, self.world.now)
         changes = before.diff(self.world)
         assert not changes, f"{verb} {path} was refused ({error.message}) and changed {changes}"
         return None
