@@ -11,7 +11,7 @@ ARG BUILD_BASE=${BASE}
 
 FROM ${BUILD_BASE} AS build
 WORKDIR /source
-COPY uv.lock pyproject.toml README.md LICENSE ./
+COPY uv.lock pyproject.toml ./
 # The tool at the version that the lock file names.
 RUN python3 -m venv /uv \
     && /uv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check \
@@ -19,6 +19,7 @@ RUN python3 -m venv /uv \
 ENV UV_PROJECT_ENVIRONMENT=/opt/proxmoxapi UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
 # What the project stands on first: that layer stays when only the project changes.
 RUN /uv/bin/uv sync --locked --quiet --no-cache --no-default-groups --no-install-project
+COPY README.md LICENSE ./
 COPY proxmox_mcp proxmox_mcp
 COPY pvesim pvesim
 COPY scenarios scenarios
