@@ -67,6 +67,7 @@ def serve(
     approval: Annotated[str | None, typer.Option(help="ask (default), client, command or model.")] = None,
     approval_minutes: Annotated[float | None, typer.Option(help="How long a request for approval counts.")] = None,
     audit: Annotated[str | None, typer.Option(help="What is recorded: writes (default), or all.")] = None,
+    upload_folder: Annotated[Path | None, typer.Option(help="Folder whose files may be uploaded to storages.")] = None,
     state_dir: Annotated[Path | None, typer.Option(help="Folder of the audit and of approvals.")] = None,
     host: Annotated[str | None, typer.Option(help="A node of the cluster.")] = None,
     port: Annotated[int | None, typer.Option(help="Port of its API; 8006 if not given.")] = None,

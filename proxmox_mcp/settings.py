@@ -56,6 +56,13 @@ def _existing_file(value: Path) -> Path:
     return path
 
 
+def _existing_folder(value: Path) -> Path:
+    path = value.expanduser()
+    if not path.is_dir():
+        raise ValueError("there is no such folder")
+    return path
+
+
 def _user(value: str) -> str:
     if not re.fullmatch(r"[^\s:/!@][^\s:/!]*@[\w.-]+", value):
         raise ValueError("expected a user with its realm, such as root@pam")
@@ -154,6 +161,9 @@ class Settings(BaseSettings, Connection):
     approval_minutes: float = Field(10.0, gt=0, le=1440, description="How long a request for approval counts")
     audit: Annotated[Literal["writes", "all"], BeforeValidator(_lower)] = Field(
         "writes", description="What the audit records: writes and what was refused, or reads too"
+    )
+    upload_folder: Annotated[Path, AfterValidator(_existing_folder)] | None = Field(
+        None, description="Folder whose files may be uploaded to storages; without one, none may"
     )
     state_dir: Path | None = Field(
         None, description="Folder of the audit and of requests for approval; by default XDG_STATE_HOME/proxmox-mcp"

@@ -90,6 +90,7 @@ _WRITES: tuple[tuple[str, re.Pattern[str], Twin], ...] = tuple(
         ("DELETE", r"/nodes/[^/]+/storage/[^/]+/content/.+", Twin(("delete_volume", "delete_disk"))),
         ("DELETE", r"/nodes/[^/]+/storage/[^/]+/prunebackups", Twin(("prune_backups",), everywhere=True)),
         ("POST", r"/nodes/[^/]+/storage/[^/]+/download-url", Twin(("download_from_url",), Risk.CHANGE)),
+        ("POST", r"/nodes/[^/]+/storage/[^/]+/upload", Twin(("upload_file",))),
         ("POST", r"/nodes/[^/]+/aplinfo", Twin(("download_container_template",), Risk.CHANGE)),
         ("POST", r"/pools", Twin(("create_pool",), Risk.CHANGE)),
         ("PUT", r"/pools(?:/[^/]+)?", Twin(("update_pool",), Risk.CHANGE)),

@@ -11,6 +11,7 @@ from proxmox_mcp.tasks import TaskResult
 from proxmox_mcp.tooling import Call, Cursor, Limit, NodeName, Risk, StorageName, Toolset, WaitSeconds
 from proxmox_mcp.tools.placing import choose_node, choose_storage, storage_of
 from proxmox_mcp.tools.storage import node_with
+from proxmox_mcp.tools.uploading import UPLOAD_SECONDS, measured, opened
 
 library = Toolset("library", "Templates, ISO images and disk images on storages", default=False)
 
@@ -41,6 +42,13 @@ class Fetched(TaskResult):
 
     volid: str
     storage: str
+
+
+class Uploaded(Fetched):
+    """The task that puts a file in its place; `checksum` is its SHA-256."""
+
+    size: Bytes
+    checksum: str
 
 
 class Removed(TaskResult):
@@ -104,6 +112,31 @@ async def download_from_url(
     upid = await call.pve.post(f"/nodes/{node}/storage/{storage}/download-url", **params)
     task = await call.tasks.follow(upid, wait_seconds, call.report)
     return Fetched(**dict(task), volid=f"{storage}:{content}/{name}", storage=storage)
+
+
+@library.tool(risk=Risk.CHANGE, title="Upload a file to a storage")
+async def upload_file(
+    call: Call,
+    filename: Annotated[str, Field(max_length=255, description="A file in the operator's folder; no path")],
+    content: Literal["iso", "vztmpl", "import"],
+    checksum: Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{64}$", description="SHA-256 it must have")] | None = None,
+    node: NodeName | None = None,
+    storage: StorageName | None = None,
+    wait_seconds: WaitSeconds = 0,
+) -> Uploaded:
+    """Upload an ISO image, template or disk image from the server's folder for uploads. Larger: download_from_url."""
+    with opened(call.settings.upload_folder, filename) as file:
+        size, found = await measured(file)
+        if checksum is not None and checksum.lower() != found:
+            raise InvalidArgument(f"{filename} has the SHA-256 {found}, not the one given.", "Nothing was uploaded.")
+        node, storage = await _place(call, node, storage, content)
+        # PVE reckons the checksum again of what has arrived; it reads the parts of a form in this order alone.
+        params: dict[str, Any] = {"content": content, "checksum-algorithm": "sha256", "checksum": found}
+        path = f"/nodes/{node}/storage/{storage}/upload"
+        upid = await call.pve.request("POST", path, {**params, "filename": file}, within=UPLOAD_SECONDS)
+    task = await call.tasks.follow(upid, wait_seconds, call.report)
+    volid = f"{storage}:{content}/{filename}"
+    return Uploaded(**dict(task), volid=volid, storage=storage, size=size, checksum=found)
 
 
 VolumeId = Annotated[str, Field(max_length=512, description="As get_storage_content and list_backups show it")]

@@ -24,6 +24,8 @@ from pvesim.scenario.steps import ContractStepModel
 from pvesim.serve import Identity, SimServer, make_identity
 
 ROOT = "root@pam"
+UPLOADS = Path(__file__).with_name("uploads")
+"""What the contracts may upload."""
 
 
 class Target(ABC):
@@ -85,7 +87,14 @@ class InProcess(Target):
         self.simulator = Simulator(scenario)
 
     def settings(self, user: str, access: Access) -> Settings:
-        return Settings(host="pvesim.invalid", access=access, toolsets=("all",), retries=0, **self.credentials(user))
+        return Settings(
+            host="pvesim.invalid",
+            access=access,
+            toolsets=("all",),
+            upload_folder=UPLOADS,
+            retries=0,
+            **self.credentials(user),
+        )
 
     def pve(self, settings: Settings, user: str) -> Pve:
         return Pve(settings, connect=lambda: self.simulator.connect(user))
@@ -116,6 +125,7 @@ class Https(Target):
             ca_file=Path(self.server.ca_file),
             access=access,
             toolsets=("all",),
+            upload_folder=UPLOADS,
             retries=0,  # of a node that stays offline, which would only take time
             **self.credentials(user),
         )
