@@ -19,11 +19,12 @@ from proxmox_mcp.pve import Pve
 from proxmox_mcp.settings import PREFIX, Access, Settings
 from proxmox_mcp.transport import open_connection
 from pvesim.scenario import Scenario
-from tests.contract.targets import ROOT, Target
+from tests.contract.targets import ROOT, UPLOADS, Target
 from tests.images.build import build
 
 _FIRST_PORT = 8006
 _POLICY = "/tmp/policy.toml"
+_UPLOADED = "/tmp/uploads"
 
 
 class Served:
@@ -79,7 +80,7 @@ class SimulatorImage(Target):
         return self
 
     def settings(self, user: str, access: Access) -> Settings:
-        return self._settings(self._served.outside(self._name), user, access=access, toolsets=("all",), retries=0)
+        return self._all_tools(self._served.outside(self._name), user, access)
 
     def pve(self, settings: Settings, user: str) -> Pve:
         return Pve(settings)
@@ -90,6 +91,9 @@ class SimulatorImage(Target):
         opened.api("version").get()  # logs in now: a contract may look at the latest lines of the cluster's log
         return opened.api
 
+    def _all_tools(self, reached_at: tuple[str, int], user: str, access: Access) -> Settings:
+        return self._settings(reached_at, user, access=access, toolsets=("all",), upload_folder=UPLOADS, retries=0)
+
     def _settings(self, reached_at: tuple[str, int], user: str, **others: Any) -> Settings:
         host, port = reached_at
         return Settings(host=host, port=port, fingerprint=self._served.fingerprint, **self.credentials(user), **others)
@@ -99,15 +103,18 @@ class BothImages(SimulatorImage):
     """The same, and the MCP server is a container too: its client starts it, and speaks to it by stdio."""
 
     def settings(self, user: str, access: Access) -> Settings:
-        return self._settings(self._served.inside(self._name), user, access=access, toolsets=("all",), retries=0)
+        return self._all_tools(self._served.inside(self._name), user, access)
 
     def mcp_server(self, settings: Settings, user: str) -> StdioServerParameters:
-        variables, options, command = _variables(settings), [], []
+        variables = _variables(settings)
+        # Files are written inside: the engine may be on another machine, where they are not.
+        texts = {f"{_UPLOADED}/{file.name}": file.read_text() for file in UPLOADS.iterdir()}
         if settings.policy is not None:
-            # Written inside: the engine may be on another machine, where the file is not.
-            variables["POLICY"] = settings.policy.read_text()
-            options = ["--entrypoint", "sh"]
-            command = ["-c", f'printf %s "$POLICY" > {_POLICY} && exec proxmox-mcp serve']
+            texts[_POLICY] = settings.policy.read_text()
+        variables |= {f"FILE_{number}": text for number, text in enumerate(texts.values())}
+        writing = [f'printf %s "$FILE_{number}" > {path}' for number, path in enumerate(texts)]
+        options = ["--entrypoint", "sh"]
+        command = ["-c", " && ".join([f"mkdir -p {_UPLOADED}", *writing, "exec proxmox-mcp serve"])]
         options += [part for name in variables for part in ("--env", name)]
         network = f"--network=container:{self._served.container.get_wrapped_container().id}"
         return StdioServerParameters(
@@ -122,6 +129,7 @@ def _variables(settings: Settings) -> dict[str, str]:
     given = settings.model_dump(exclude_unset=True)
     if settings.policy is not None:
         given["policy"] = _POLICY
+    given["upload_folder"] = _UPLOADED
     return {f"{PREFIX}{name.upper()}": _text(value) for name, value in given.items()}
 
 

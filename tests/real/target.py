@@ -9,7 +9,7 @@ from proxmox_mcp.settings import Access, Settings
 from proxmox_mcp.transport import open_connection
 from pvesim.scenario import Scenario
 from pvesim.scenario.steps import ContractStepModel
-from tests.contract.targets import ROOT, Target
+from tests.contract.targets import ROOT, UPLOADS, Target
 from tests.real.journal import empty_firewall
 from tests.real.lens import Lens, Mine
 from tests.real.node import Found, RealNode
@@ -57,7 +57,9 @@ class Real(Target):
         connection = self.node.connection
         reached = {key: getattr(connection, key) for key in ("host", "port", "ca_file", "fingerprint", "verify_tls")}
         # Whatever a node takes, a contract's own waiting times decide.
-        return Settings(**reached, access=access, toolsets=("all",), timeout=60.0, **self._login(user))
+        return Settings(
+            **reached, access=access, toolsets=("all",), upload_folder=UPLOADS, timeout=60.0, **self._login(user)
+        )
 
     def _login(self, user: str) -> dict[str, Any]:
         if user == ROOT:
