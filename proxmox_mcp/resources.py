@@ -79,7 +79,7 @@ class _Documents:
         self._gate = gate
 
     async def _by_tool(self, function: Callable[..., Awaitable[R]], **given: Any) -> R:
-        async with self._gate.reading(_declared(function), self._call, given, reader.get()):
+        async with self._gate.reading(declared(function), self._call, given, reader.get()):
             return await function(self._call, **given)
 
     async def cluster(self) -> Result:
@@ -96,7 +96,7 @@ class _Documents:
 
     async def _guests(self) -> list[GuestRow]:
         """VMs and containers, which two tools list, by one request."""
-        vms, containers = _declared(get_vms), _declared(get_lxc_containers)
+        vms, containers = declared(get_vms), declared(get_lxc_containers)
         async with (
             self._gate.reading(vms, self._call, {}, reader.get()),
             self._gate.reading(containers, self._call, {}, reader.get()),
@@ -114,7 +114,8 @@ class _Documents:
         return await self._by_tool(get_task_status, upid=upid)
 
 
-def _declared(function: ToolFunction) -> Declaration:
+def declared(function: ToolFunction) -> Declaration:
+    """The declaration of a tool that looks at guests, the inventory or tasks."""
     known = (tool for toolset in (guests, inventory, tasks) for tool in toolset.declarations)
     return next(tool for tool in known if tool.function is function)
 

@@ -23,15 +23,18 @@ from proxmox_mcp.errors import ProxmoxError, UnknownGuest
 from proxmox_mcp.locate import Guests
 from proxmox_mcp.prompts import add_prompts
 from proxmox_mcp.pve import Pve
-from proxmox_mcp.resources import add_resources, reader
+from proxmox_mcp.resources import add_resources, declared, reader
 from proxmox_mcp.safety.foreign import guarded, visible
 from proxmox_mcp.safety.gate import Gate
+from proxmox_mcp.safety.intent import RAW_TOOL
 from proxmox_mcp.safety.policy import Policy
 from proxmox_mcp.safety.redact import RedactingFilter, redactor, secrets_in
 from proxmox_mcp.settings import Settings
-from proxmox_mcp.tasks import Tasks
+from proxmox_mcp.task_handles import TaskHandles
+from proxmox_mcp.tasks import TaskResult, Tasks, parse_upid
 from proxmox_mcp.tooling import ALLOWED, Call, Declaration, argument_errors, build_tool, chosen
 from proxmox_mcp.tools import toolsets_for
+from proxmox_mcp.tools.tasks import get_task_status
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +84,7 @@ class ProxmoxServer(MCPServer[None]):
                 build_tool(declaration, self._carry_out, confirm=settings.approval == "model")
                 for declaration in self.declarations.values()
             ],
+            extensions=[TaskHandles(self._look, self._stop)],
             lifespan=_lifespan,
             log_level=settings.log_level,
             # The list is fixed when the server starts, so a client may keep it.
@@ -90,6 +94,20 @@ class ProxmoxServer(MCPServer[None]):
         add_resources(self, of_reads, self._gate)
         add_prompts(self)
         add_completions(self, of_reads)
+
+    async def _look(self, upid: str) -> TaskResult:
+        """A task that a client has a handle of, as `get_task_status` would be allowed to show it."""
+        of_reads = Call(self.pve, self._guests, self._tasks, self.proxmox)
+        async with self._gate.reading(declared(get_task_status), of_reads, {"upid": upid}, None):
+            return await self._tasks.follow(upid, 0)
+
+    async def _stop(self, upid: str) -> None:
+        """Stop such a task: by the gate, as the raw request that does it."""
+        from proxmox_mcp.tools.api import api
+
+        raw = next(tool for tool in api.declarations if tool.name == RAW_TOOL)
+        given = {"path": parse_upid(upid).path, "method": "DELETE", "params": None, "limit": 1, "wait_seconds": 0}
+        await self._gate.carry_out(raw, Call(self.pve, self._guests, self._tasks, self.proxmox), given, None)
 
     def _call(self, ctx: Context[Any, Any]) -> Call:
         """What a call of a tool works with."""

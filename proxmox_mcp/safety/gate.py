@@ -87,7 +87,7 @@ class Gate:
         self._key = secrets.token_bytes(32)
 
     async def carry_out(
-        self, declaration: Declaration, call: Call, given: Mapping[str, Any], context: Context[Any, Any]
+        self, declaration: Declaration, call: Call, given: Mapping[str, Any], context: Context[Any, Any] | None
     ) -> Result | InputRequiredResult:
         """Carry a call out, or refuse it.
 
