@@ -18,7 +18,7 @@ from pvesim.scenario import load
 from pvesim.scenario.base import DEFAULT_PASSWORD
 from pvesim.scenario.model import Scenario
 from pvesim.serve.server import SimServer
-from pvesim.serve.tls import Identity, make_identity
+from pvesim.serve.tls import Identity, make_identity_apart
 
 _ANY = ("0.0.0.0", "::", "")
 
@@ -84,9 +84,9 @@ def prepare(scenarios: Sequence[str], wanted: Wanted) -> list[Served]:
         raise SimError("--state keeps one world: serve the others by a command of their own")
     loaded = [(name, *_simulator(name, load(name, variables=wanted.variables), wanted)) for name in scenarios]
     identity = wanted.identity
-    if identity is None and wanted.tls and len(loaded) > 1:  # they share a certificate, and so an authority's file
+    if identity is None and wanted.tls:  # several worlds share it, and so an authority's file
         names = [node for _, simulator, _ in loaded for node in simulator.world.rows(Node)]
-        identity = make_identity([*names, *([] if wanted.host in _ANY else [wanted.host])])
+        identity = make_identity_apart([*names, *([] if wanted.host in _ANY else [wanted.host])])
     served: list[Served] = []
     try:
         for position, (name, simulator, password) in enumerate(loaded):

@@ -6,24 +6,20 @@ authority's file or pin the certificate's SHA-256 fingerprint.
 
 from __future__ import annotations
 
-import ipaddress
+import hashlib
+import re
 import ssl
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from pvesim.serve.errors import ServeError
 
-_LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
-_LIFE = timedelta(days=365)
-_CLOCK_SKEW = timedelta(days=1)
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+_PART = b"\0"  # between the parts of an identity, on its way from the process that made it
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +33,7 @@ class Identity:
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the certificate as PVE writes it: 32 upper-case hex pairs joined by colons."""
-        digest = x509.load_pem_x509_certificate(self.certificate).fingerprint(hashes.SHA256())
-        return digest.hex(":").upper()
+        return hashlib.sha256(_first_der(self.certificate)).digest().hex(":").upper()
 
     def context(self) -> ssl.SSLContext:
         """A server-side TLS context. Raises `ServeError` if certificate and key do not belong together."""
@@ -57,35 +52,28 @@ class Identity:
 
 
 def make_identity(names: Iterable[str] = ()) -> Identity:
-    """Make an authority and a certificate signed by it (EC P-256, valid one year).
+    """Make an authority and a certificate signed by it; see `pvesim.serve.authority.make`."""
+    from pvesim.serve.authority import make
 
-    It is valid for localhost, both loopback addresses and `names` (host names or IP addresses).
+    return Identity(*make(names))
+
+
+def make_identity_apart(names: Iterable[str] = ()) -> Identity:
+    """The same, made by a process of its own: the library that makes certificates weighs 8 MiB in memory.
+
+    A server that runs for long would carry it all its life for the work of a moment. Raises `ServeError`.
     """
-    authority_key = ec.generate_private_key(ec.SECP256R1())
-    authority_name = _name("pvesim simulated cluster authority")
-    authority = (
-        _builder(authority_name, authority_name, authority_key.public_key(), authority_key.public_key())
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_key_usage(signs_certificates=True), critical=True)
-        .sign(authority_key, hashes.SHA256())
+    script = "import sys; from pvesim.serve import authority; authority.write(sys.argv[1:])"
+    paths = [path for path in sys.path if path]
+    done = subprocess.run(  # noqa: S603 - this interpreter and our own script
+        [sys.executable, "-c", f"import sys; sys.path[:] = {paths!r}; {script}", *names],
+        capture_output=True,
+        check=False,
     )
-    every_name = list(dict.fromkeys([*_LOCAL_NAMES, *names]))
-    key = ec.generate_private_key(ec.SECP256R1())
-    certificate = (
-        _builder(_name(every_name[-1]), authority_name, key.public_key(), authority_key.public_key())
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in every_name]), critical=False)
-        .sign(authority_key, hashes.SHA256())
-    )
-    return Identity(
-        certificate=certificate.public_bytes(serialization.Encoding.PEM),
-        key=key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ),
-        authority=authority.public_bytes(serialization.Encoding.PEM),
-    )
+    parts = done.stdout.split(_PART)
+    if done.returncode != 0 or len(parts) != 3:
+        raise ServeError(f"no certificate could be made: {done.stderr.decode(errors='replace').strip()[-300:]}")
+    return Identity(*parts)
 
 
 def read_identity(certificate: Path, key: Path) -> Identity:
@@ -97,7 +85,7 @@ def read_identity(certificate: Path, key: Path) -> Identity:
         except OSError as error:
             raise ServeError(f"cannot read {path}: {error.strerror}") from error
     try:
-        x509.load_pem_x509_certificate(contents[0])
+        _first_der(contents[0])
     except ValueError as error:
         raise ServeError(f"{certificate} holds no PEM certificate") from error
     identity = Identity(certificate=contents[0], key=contents[1], authority=None)
@@ -105,42 +93,9 @@ def read_identity(certificate: Path, key: Path) -> Identity:
     return identity
 
 
-def _builder(
-    subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey, signer: ec.EllipticCurvePublicKey
-) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder(issuer, subject, public, x509.random_serial_number(), now - _CLOCK_SKEW, now + _LIFE)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer), critical=False)
-    )
-
-
-def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs_certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _name(common_name: str) -> x509.Name:
-    return x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "pvesim"),
-            x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64]),
-        ]
-    )
-
-
-def _general_name(name: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)
+def _first_der(pem: bytes) -> bytes:
+    """The first certificate of a PEM text, without its wrapping. Raises ValueError if there is none."""
+    found = _CERTIFICATE.search(pem)
+    if found is None:
+        raise ValueError("no certificate")
+    return ssl.PEM_cert_to_DER_cert(found[0].decode("ascii", "replace"))
