@@ -65,7 +65,7 @@ bench: setup  ## Measure against the targets (quiet machine, please)
 	$(PY) -m bench
 
 fidelity: setup  ## Compare with recordings of a genuine node: make fidelity KIT=folder
-	$(PY) -m bench.fidelity "$(KIT)"
+	$(PY) -m bench.fidelity "$(KIT)" $(FLAGS)
 
 lock: setup  ## Refresh uv.lock after a change of pyproject.toml
 	$(PY) -m uv lock
