@@ -32,7 +32,11 @@ class KeptSimulator(Simulator):
         self.resumed = path.exists()
         if self.resumed:
             self._file = StateFile(path)
-            self._resume(title, options.get("root_password"))
+            try:
+                self._resume(title, options.get("root_password"))
+            except BaseException:
+                self.close()  # the file is free again for whoever mends it
+                raise
         else:
             self._file = StateFile.create(path, self.world, title)
         self._watched: World = self.world
@@ -45,7 +49,6 @@ class KeptSimulator(Simulator):
     def _resume(self, title: str, root_password: str | None) -> None:
         if title and self._file.scenario != title:
             before = self._file.scenario
-            self.close()
             raise StateError(f"{self._file.path}: this is a world of the scenario '{before}', not of '{title}'")
         self.world = self._file.load()
         self.clock.attach(self.world)

@@ -232,3 +232,15 @@ def test_the_world_of_another_scenario(state: Path) -> None:
 def test_a_place_that_cannot_be_written() -> None:
     with pytest.raises(StateError, match="/no/such/folder/file: the state file cannot be written"):
         KeptSimulator("homelab", state="/no/such/folder/file")
+
+
+def test_a_file_that_cannot_be_resumed_is_given_back(state: Path) -> None:
+    KeptSimulator("homelab", state=state).close()
+    with sqlite3.connect(state) as connection:
+        connection.execute("UPDATE records SET record = '[1, 2' WHERE position = 3")
+    connection.close()
+    with pytest.raises(StateError, match="damaged"):
+        KeptSimulator("homelab", state=state)
+    with sqlite3.connect(state, timeout=0) as connection:
+        connection.execute("UPDATE records SET record = record")  # would fail if it were still held
+    connection.close()
