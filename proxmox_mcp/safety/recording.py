@@ -1,0 +1,104 @@
+"""What becomes of each call, on record: a line before it is made and one after, or one that says why it was not."""
+
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from typing import Any
+
+from proxmox_mcp.errors import AuditUnwritable, ProxmoxError
+from proxmox_mcp.pve import started
+from proxmox_mcp.safety.audit import Audit
+from proxmox_mcp.safety.case import Case, client_of, readable
+from proxmox_mcp.safety.limits import Keeper
+from proxmox_mcp.safety.redact import redactor
+from proxmox_mcp.settings import Settings
+from proxmox_mcp.tooling import Risk
+
+logger = logging.getLogger(__name__)
+
+
+class Recorder:
+    """Writes the audit of calls.
+
+    Args:
+        settings: the server's: they say whether reads are recorded, too.
+        audit: what is written to.
+        limits: are told which calls are under way.
+    """
+
+    def __init__(self, settings: Settings, audit: Audit, limits: Keeper) -> None:
+        self._settings = settings
+        self._audit = audit
+        self._limits = limits
+
+    def around(self, case: Case, approval: str) -> AbstractAsyncContextManager[None]:
+        """Around a call that is made by somebody's leave.
+
+        Raises:
+            AuditUnwritable: a write cannot be recorded, so it is not made.
+        """
+        if case.intent.risk is Risk.READ and self._settings.audit == "writes":
+            return nullcontext()
+        return self._audited(case, approval)
+
+    @asynccontextmanager
+    async def _audited(self, case: Case, approval: str) -> AsyncIterator[None]:
+        """Around the call itself: a line before it, and one after it however it ends.
+
+        Raises:
+            AuditUnwritable: the line before it could not be written, so the call is not made. A read is made.
+        """
+        upids: list[str] = []
+        begin = time.monotonic()
+        writes = case.intent.risk is not Risk.READ
+        try:
+            self._audit.append(self._record(case, "begin", approval=approval))
+        except AuditUnwritable as error:
+            if writes:
+                raise
+            logger.warning("%s", error.what)
+        token = started.set(upids)
+        outcome: dict[str, Any] = {"result": "cancelled"}  # unless it is known to have ended
+        try:
+            with self._limits.counted():
+                yield
+            outcome = {"result": "ok"}
+        except ProxmoxError as error:
+            outcome = {"result": "error", "error": f"{type(error).__name__}: {redactor.text(error.what)}"}
+            raise
+        except Exception as error:
+            outcome = {"result": "fault", "error": type(error).__name__}
+            raise
+        finally:
+            started.reset(token)
+            seconds = round(time.monotonic() - begin, 3)
+            if outcome["result"] == "cancelled" and upids:
+                logger.warning("%s was cancelled; its task goes on: %s", case.declaration.name, ", ".join(upids))
+            end = {"event": "end", "call": case.number, "tool": case.declaration.name, **outcome, "upids": upids}
+            self._try_append({**end, "seconds": seconds})
+
+    def note(self, case: Case, event: str, **more: Any) -> None:
+        """Record what did not come to be done."""
+        self._try_append(self._record(case, event, **more))
+
+    def _try_append(self, record: dict[str, Any]) -> None:
+        try:
+            self._audit.append(record)
+        except AuditUnwritable as error:
+            logger.error("%s %s", error.what, redactor.value(record))
+
+    def _record(self, case: Case, event: str, **more: Any) -> dict[str, Any]:
+        intent = case.intent
+        return {
+            "event": event,
+            "call": case.number,
+            "cluster": case.call.pve.cluster,
+            "user": case.user,
+            "client": client_of(case.context),
+            "tool": case.declaration.name,
+            "arguments": readable(case.given),
+            "guests": sorted(intent.guests),
+            "risk": str(intent.risk),
+            **{name: redactor.text(value) for name, value in more.items()},
+        }
