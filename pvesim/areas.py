@@ -57,6 +57,7 @@ _EFFECTS = (
     "pvesim.ceph.daemons",
     "pvesim.ceph.pools",
     "pvesim.cluster.creation",
+    "pvesim.cluster.rounds",
     "pvesim.faults.incidents",
     "pvesim.faults.tasks",
     "pvesim.faults.timeline",

@@ -24,12 +24,16 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """The cluster itself; a lone node has no `name`. `options` is `datacenter.cfg`. There is one record."""
+    """The cluster itself; a lone node has no `name`. `options` is `datacenter.cfg`. There is one record.
+
+    With `status_rounds` its lists show a change of a guest when the status daemon tells of it, and not at once.
+    """
 
     name: str = ""
     version: int = 1
     release: Release = field(default_factory=Release)
     options: Mapping[str, Any] = field(default_factory=lambda: _INSTALLED)
+    status_rounds: bool = False
 
     @property
     def key(self) -> str:

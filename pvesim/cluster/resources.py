@@ -15,6 +15,7 @@ import orjson
 from pvesim.access.records import AclEntry, Group, Role, Token, User
 from pvesim.access.rules import Identity, has_privileges
 from pvesim.cluster.records import Cluster
+from pvesim.cluster.rounds import as_told, keeps_rounds
 from pvesim.core.collection import no_collection
 from pvesim.core.world import World
 from pvesim.guests.records import Guest
@@ -68,27 +69,26 @@ def guest_row(world: World, guest: Guest, figures: GuestFigures | None = None) -
     """A guest as the status daemon told the cluster about it; of one on a node that does not answer little is known."""
     node = world.get(Node, guest.node)
     kind, vmid = guest.kind, guest.vmid
-    if node is None or not node.online:
-        return {"id": f"{kind}/{vmid}", "type": kind, "vmid": vmid, "node": guest.node, "status": "unknown"}
-    if figures is None:
-        figures = sampled_figures(world, guest)
+    place: Row = {"id": f"{kind}/{vmid}", "type": kind, "vmid": vmid, "node": guest.node}
+    told = as_told(world, guest)
+    if node is None or not node.online or told is None:
+        return {**place, "status": "unknown"}
+    if figures is None or told is not guest:
+        figures = sampled_figures(world, told)
     return {
-        "id": f"{kind}/{vmid}",
-        "type": kind,
-        "vmid": vmid,
-        "node": guest.node,
+        **place,
         # The status daemon tells the cluster what QEMU says of a VM: `paused` is seen here, though not in node lists.
-        "status": guest.qmpstatus if kind == "qemu" else guest.status,
-        "name": guest.name,
-        "template": int(guest.template),
+        "status": told.qmpstatus if told.kind == "qemu" else told.status,
+        "name": told.name,
+        "template": int(told.template),
         "uptime": figures.uptime,
         "cpu": figures.cpu,
-        "maxcpu": maxcpu(world, guest),
+        "maxcpu": maxcpu(world, told),
         "mem": figures.mem,
         "memhost": figures.mem,
-        "maxmem": maxmem(guest),
+        "maxmem": maxmem(told),
         "disk": figures.disk,
-        "maxdisk": maxdisk(guest),
+        "maxdisk": maxdisk(told),
         "netin": figures.netin,
         "netout": figures.netout,
         "diskread": figures.diskread,
@@ -119,11 +119,12 @@ def _guest_rows(world: World, identity: Identity) -> Iterator[bytes]:
     pools, states = pool_of_guests(world), _ha_states(world)
     # Kept by guest and checked against its record, so that a guest that changed costs one row and not a thousand.
     memo: dict[int, tuple[Guest, float, str | None, str | None, bytes]] = world.cached("guest rows", (Node,), dict)
+    lagging = keeps_rounds(world)
     now, sees_all, sampled = round_of(world.now), identity.is_root, sampler(world)
     for vmid, guest in world.rows(Guest).items():
         if not sees_all and not has_privileges(world, identity, f"/vms/{vmid}", ("VM.Audit",)):
             continue
-        time = now if guest.status == "running" else 0.0
+        time = now if lagging or guest.status == "running" else 0.0
         pool, state = pools.get(vmid), states.get(vmid)
         kept = memo.get(vmid)
         if kept is None or kept[0] is not guest or kept[1] != time or kept[2] != pool or kept[3] != state:

@@ -8,6 +8,7 @@ import orjson
 
 from pvesim.cluster import options, rules
 from pvesim.cluster.resources import list_resources
+from pvesim.cluster.rounds import watch_round
 from pvesim.cluster.rules import the_cluster
 from pvesim.guests.bulk import bulk_action
 from pvesim.nodes.power import watch_nodes
@@ -22,6 +23,7 @@ def version(call: Call) -> dict[str, Any]:
 
 @route("GET", "/cluster/resources")
 def resources(call: Call) -> orjson.Fragment:
+    watch_round(call)
     watch_nodes(call)
     return list_resources(call.world, call.identity, call.params.get("type"))
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from pvesim.cluster.rounds import watch_round
 from pvesim.core.errors import Failure, Forbidden
 from pvesim.core.sections import under
 from pvesim.pools import rules
@@ -19,12 +20,14 @@ def list_pools(call: Call) -> list[dict[str, Any]]:
         return rules.list_pools(call.world, call.identity)
     call.check(f"/pool/{poolid}", "Pool.Audit")
     pool = rules.find_pool(call.world, poolid)
+    watch_round(call)
     return [rules.describe(call.world, pool, call.params.get("type"), call.local_node)]
 
 
 @route("GET", "/pools/{poolid}")
 def read_pool(call: Call) -> dict[str, Any]:
     pool = rules.find_pool(call.world, call.params["poolid"])
+    watch_round(call)
     return rules.describe(call.world, pool, call.params.get("type"), call.local_node)
 
 

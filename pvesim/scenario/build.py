@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pvesim.cluster.rounds import tell_all
 from pvesim.core.collection import no_collection
 from pvesim.core.world import Counter, World
 from pvesim.nodes.records import Node
@@ -68,5 +69,6 @@ def _build(scenario: Scenario, world: World) -> None:
     build_history(context)
     build_setup(context)
     build_faults(context)
+    tell_all(world)
     apply_state(context)
     context.places.check()

@@ -50,10 +50,15 @@ class ReleaseModel(Model):
 
 
 class ClusterModel(Model):
-    """The cluster's name (a lone node has none) and its datacenter options."""
+    """The cluster's name (a lone node has none) and its datacenter options.
+
+    With `status_rounds`, `/cluster/resources` and the members of pools show a guest's state, name and size as the
+    status daemon last told, every ten seconds, as a genuine node does; without it they are right at once.
+    """
 
     name: str | None = Field(None, pattern=r"^[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?$", max_length=15)
     options: Options = {}
+    status_rounds: bool = False
 
 
 class HardwareModel(Model):

@@ -54,7 +54,8 @@ def build_cluster(context: Context, clustered: bool) -> None:
     scenario = context.scenario
     options = context.verified("PUT", "/cluster/options", ("cluster", "options"), scenario.cluster.options)
     name = scenario.cluster.name or (DEFAULT_CLUSTER_NAME if clustered else "")
-    context.world.put(Cluster(name, release=replace(Release(), **given(scenario.release))))
+    release = replace(Release(), **given(scenario.release))
+    context.world.put(Cluster(name, release=release, status_rounds=scenario.cluster.status_rounds))
     change_options(context.world, options)
 
 

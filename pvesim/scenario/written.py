@@ -52,7 +52,7 @@ def release(world: World) -> dict[str, Any]:
 def cluster(world: World) -> dict[str, Any]:
     """The cluster's name and options."""
     record = the_cluster(world)
-    return _given(name=record.name, options=plain(record.options))
+    return _given(name=record.name, options=plain(record.options), status_rounds=record.status_rounds or None)
 
 
 def nodes(world: World) -> dict[str, Any]:
