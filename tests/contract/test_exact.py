@@ -28,7 +28,7 @@ SCENARIO = {
     ],
 )
 async def test_exactly(tool: str, arguments: dict[str, object], field: str, value: object) -> None:
-    settings = Settings(host="pvesim.invalid", user="root@pam", password="unused")
+    settings = Settings(host="pvesim.invalid", user="root@pam", password="nobody-asks-for-it")
     server = build_server(settings, Pve(settings, connect=Simulator(SCENARIO).connect))
     async with Client(server) as client:
         answer = await client.call_tool(tool, arguments)
