@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from scenario_reference import reference
 
 from proxmox_mcp.settings import PREFIX, Settings
+from proxmox_mcp.tooling import ALLOWED, Declaration
 from proxmox_mcp.tools import TOOLSETS
 from pvesim.areas import load
 from pvesim.contract import Contract
@@ -27,18 +28,31 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def tools() -> str:
-    """Every tool with its risk and what the model reads of it, by toolset."""
+    """Every tool with its level, its risk and what the model reads of it, by toolset."""
     lines = []
     for toolset in TOOLSETS:
         lines += [
-            f"**{toolset.name}** ({toolset.purpose})",
+            f"**{toolset.name}** ({toolset.purpose}{'' if toolset.default else '; not on by default'})",
             "",
-            "| tool | risk | what it does |",
-            "| --- | --- | --- |",
+            "| tool | from level | risk | what it does |",
+            "| --- | --- | --- | --- |",
         ]
-        lines += [f"| `{tool.name}` | {tool.risk} | {_cell(tool.description)} |" for tool in toolset.declarations]
+        lines += [
+            f"| `{tool.name}` | {_level(tool)} | {_risk(tool)} | {_cell(tool.description)} |"
+            for tool in toolset.declarations
+        ]
         lines.append("")
     return "\n".join(lines[:-1])
+
+
+def _level(tool: Declaration) -> str:
+    """The lowest access level on which a tool exists."""
+    return next(level for level, risks in ALLOWED.items() if tool.least in risks)
+
+
+def _risk(tool: Declaration) -> str:
+    """What a call of a tool may do, which for some depends on its arguments."""
+    return str(tool.risk) if tool.least is tool.risk else f"{tool.least} to {tool.risk}"
 
 
 def settings() -> str:
