@@ -67,6 +67,23 @@ def parse_upid(text: str) -> Upid:
     return Upid(text.strip(), found["node"], found["type"], found["id"], found["user"], int(found["starttime"], 16))
 
 
+# Their workers undo what they began, or only wait: a stop leaves guests, disks and settings as they were.
+_STOPPED_IN_PEACE = frozenset(
+    {
+        "vzdump", "qmigrate", "qmclone", "vzclone", "qmshutdown", "vzshutdown", "download", "aptupdate", "imgcopy",
+    }
+)  # fmt: skip
+
+
+def stops_in_peace(upid: str) -> bool:
+    """Whether a task can be stopped midway, and leave everything as it was before it began.
+
+    Source: what PVE's workers do when they are interrupted; a type that is not known may leave anything behind.
+    """
+    found = _UPID.fullmatch(upid.strip())
+    return found is not None and found["type"] in _STOPPED_IN_PEACE
+
+
 class TaskResult(Result):
     """A task: still running, or how it ended."""
 

@@ -6,9 +6,10 @@ A GET is a read. A write that is not in the table has the highest risk there is.
 import itertools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from proxmox_mcp.tasks import stops_in_peace
 from proxmox_mcp.tooling import Risk
 
 
@@ -54,6 +55,7 @@ class Twin:
 
 
 _GUEST = r"/nodes/[^/]+/(?P<kind>qemu|lxc)/[^/]+"
+_TASK = r"/nodes/[^/]+/tasks/(?P<upid>[^/]+)"
 _POWER = ("manage_vm", "manage_lxc_container")
 
 _CONFIGURE = (
@@ -107,6 +109,7 @@ _WRITES: tuple[tuple[str, re.Pattern[str], Twin], ...] = tuple(
         ("POST", r"/cluster/backup", Twin(("create_backup_job",), Risk.CHANGE)),
         ("PUT", r"/cluster/backup/[^/]+", Twin(("update_backup_job",), Risk.CHANGE)),
         ("DELETE", r"/cluster/backup/[^/]+", Twin(("delete_backup_job",))),
+        ("DELETE", _TASK, Twin(("stop_task",))),
         ("POST", r"/nodes/[^/]+/(?:stopall|suspendall|migrateall)", Twin(everywhere=True)),
         ("POST", r"/cluster/bulk-action/guest/[^/]+", Twin(everywhere=True)),
     )
@@ -138,6 +141,8 @@ def twin_of(asked: ApiCall) -> Twin:
         return Twin(("read_guest_file",), Risk.CHANGE) if _READS_GUESTS.fullmatch(path) else Twin((), Risk.READ)
     for method, pattern, twin in _WRITES:
         found = pattern.fullmatch(path) if re.fullmatch(method, asked.method) else None
+        if found and twin.tools == ("stop_task",) and stops_in_peace(found["upid"]):
+            return replace(twin, risk=Risk.OPERATE)
         if found:
             return _sharpened(twin, asked, path)
     return Twin(worst=True)

@@ -38,8 +38,9 @@ async def explain(settings: Settings, tool: str, given: dict[str, Any], scenario
         arguments = metadata.validate_arguments(given)
     except ValidationError as error:
         raise InvalidArgument(argument_errors(error, tool, metadata.arg_model.model_fields)) from None
-    policy, intent = policy_of(settings), intent_of(declaration, arguments)
+    policy = policy_of(settings)
     pve = Pve(settings) if scenario is None else simulated(settings, scenario)
+    intent = intent_of(declaration, arguments, pve.user)
     told = [_touches(intent)]
     if intent.risk not in ALLOWED[settings.access]:
         told.append(f"access level {settings.access}: the risk {intent.risk} is above it")

@@ -58,7 +58,7 @@ class Gate:
             Refused: it was not done, and why.
             ProxmoxError: whatever the tool raises.
         """
-        intent = intent_of(declaration, given)
+        intent = intent_of(declaration, given, call.pve.user)
         case = Case(secrets.token_hex(6), declaration, call, dict(given), context, intent)
         try:
             outcome = await self._admit(case)
@@ -78,7 +78,8 @@ class Gate:
         self, declaration: Declaration, call: Call, given: Mapping[str, Any], context: Context[Any, Any] | None
     ) -> AsyncIterator[None]:
         """Around a read that is no tool's call, but shows what one shows: allowed and recorded as that; never asked."""
-        case = Case(secrets.token_hex(6), declaration, call, dict(given), context, intent_of(declaration, given))
+        intent = intent_of(declaration, given, call.pve.user)
+        case = Case(secrets.token_hex(6), declaration, call, dict(given), context, intent)
         try:
             verdict = await self._permit(case)
             if verdict.effect == "ask":

@@ -16,6 +16,7 @@ from proxmox_mcp.tooling import Arguments, Declaration, Risk
 
 RAW_TOOL = "call_api"
 EXEC_TOOL = "execute_vm_command"
+STOP_TOOL = "stop_task"
 # The toolset, and the path of the API, of users, tokens and permissions.
 _GRANTING = "access"
 # Without guests named, these are on those of all guests.
@@ -38,7 +39,7 @@ _JOB_KEYS = frozenset({"id", "job_id"})
 _GUEST = re.compile(r"(?P<vmid>\d+)(?:-\d+)?")  # 100-0 is a replication job of guest 100
 _FOLDER = re.compile(r":(?P<vmid>\d+)/")  # of a directory storage: local:100/vm-100-disk-0.qcow2
 _VOLID = re.compile(r"(?P<storage>[A-Za-z][A-Za-z0-9._-]*):(?!//)\S")
-_UPID = re.compile(r"UPID:(?P<node>[^:]+):[0-9A-Fa-f]+:[0-9A-Fa-f]+:[0-9A-Fa-f]+:[^:]+:(?P<id>[^:]*):")
+_UPID = re.compile(r"UPID:(?P<node>[^:]+):[0-9A-Fa-f]+:[0-9A-Fa-f]+:[0-9A-Fa-f]+:[^:]+:(?P<id>[^:]*):(?P<user>[^:]*):")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ class _Touched:
     storages: set[str] = field(default_factory=set)
     pools: set[str] = field(default_factory=set)
     tags: set[str] = field(default_factory=set)
+    task_users: set[str] = field(default_factory=set)
 
     def value(self, key: str, text: str) -> None:
         """Take in one value that stands somewhere in the arguments."""
@@ -99,6 +101,7 @@ class _Touched:
                 into.update(_words(text))
         for upid in _UPID.finditer(text):
             self.nodes.add(upid["node"])
+            self.task_users.add(upid["user"])
             if upid["id"].isdecimal():
                 self.guests.add(int(upid["id"]))
         self._volumes(text)
@@ -112,19 +115,25 @@ class _Touched:
                 self.guests.update(int(found["vmid"]) for found in _FOLDER.finditer(part))
 
 
-def intent_of(declaration: Declaration, arguments: Arguments) -> Intent:
-    """What a call of a declared tool is about to do."""
+def intent_of(declaration: Declaration, arguments: Arguments, user: str = "") -> Intent:
+    """What a call of a declared tool is about to do.
+
+    Args:
+        declaration: the tool.
+        arguments: of the call.
+        user: as whom PVE is asked: to stop the task of another is to interrupt them.
+    """
     risk = declaration.risk if declaration.risk_of is None else declaration.risk_of(arguments)
     interrupts = declaration.interrupts is not None and declaration.interrupts(arguments)
     if declaration.name == RAW_TOOL:
-        return _raw(arguments)
+        return _raw(arguments, user)
     touched = _touched(arguments)
     writes = risk is not Risk.READ
     return _intent(
         touched,
         (declaration.name,),
         risk,
-        interrupts,
+        interrupts or _stops_others((declaration.name,), touched, user),
         relabels=_without_guests(_relabels({**arguments, "tool": declaration.name}), touched)
         if writes
         else frozenset(),
@@ -137,7 +146,11 @@ def intent_of(declaration: Declaration, arguments: Arguments) -> Intent:
     )
 
 
-def _raw(arguments: Arguments) -> Intent:
+def _stops_others(tools: tuple[str, ...], touched: _Touched, user: str) -> bool:
+    return STOP_TOOL in tools and touched.task_users != {user}
+
+
+def _raw(arguments: Arguments, user: str) -> Intent:
     """A raw request: as the named tool that does the same; where there is none, as the worst that can be."""
     from proxmox_mcp.safety.api_twins import ApiCall, twin_of  # its patterns take time that a start can do without
 
@@ -152,7 +165,7 @@ def _raw(arguments: Arguments) -> Intent:
         touched,
         (RAW_TOOL, *(_unmatched_tools() if twin.worst else twin.tools)),
         twin.risk,
-        twin.interrupts,
+        twin.interrupts or _stops_others(twin.tools, touched, user),
         relabels=_without_guests(_relabels({**params, "path": asked.path}), touched) if writes else frozenset(),
         everywhere=writes and not touched.guests and (twin.everywhere or (bool(touched.nodes) and twin.worst)),
         command=_command(params.get("command")) if EXEC_TOOL in twin.tools else None,

@@ -4,10 +4,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from proxmox_mcp.errors import Answer, InvalidArgument, UnknownTask
-from proxmox_mcp.results import Moment, Page, Result, Seconds, paginate
-from proxmox_mcp.tasks import State, TaskResult, parse_upid, state_of
-from proxmox_mcp.tooling import Call, Cursor, Limit, NodeName, Risk, Toolset, UpidText, Vmid, WaitSeconds
+from proxmox_mcp.errors import Answer, InvalidArgument, TaskFailed, UnknownTask, WrongState
+from proxmox_mcp.results import Moment, Page, Preview, Result, Seconds, paginate
+from proxmox_mcp.safety.preview import digest_of
+from proxmox_mcp.tasks import State, TaskResult, Upid, parse_upid, state_of, stops_in_peace
+from proxmox_mcp.tooling import Arguments, Call, Cursor, Limit, NodeName, Risk, Toolset, UpidText, Vmid, WaitSeconds
 
 tasks = Toolset("tasks", "Tasks: what runs, what ran, and how it ended")
 
@@ -159,3 +160,46 @@ async def get_task_log(
 async def wait_for_task(call: Call, upid: UpidText, wait_seconds: WaitSeconds = 60) -> TaskResult:
     """Wait for a task's end and report progress meanwhile. A task that failed is an error with the reason."""
     return await call.tasks.follow(upid, wait_seconds, call.report)
+
+
+async def _preview_stopping(call: Call, upid: str) -> Preview:
+    task = await _running(call, upid)
+    log = (await call.tasks.look(upid)).log_tail
+    left = "what it did is undone" if stops_in_peace(upid) else "what it did until then stays as it is, half done"
+    facts = [f"Started by: {task.user}", f"Log: {log[-1] if log else 'still empty'}"]
+    return Preview(
+        summary=f"Stop a task: {left}.",
+        target=task.subject,
+        facts=facts,
+        # Not its log, which grows while somebody reads.
+        fingerprint=digest_of(upid),
+    )
+
+
+def _risk_of_stopping(arguments: Arguments) -> Risk:
+    return Risk.OPERATE if stops_in_peace(str(arguments["upid"])) else Risk.DESTROY
+
+
+@tasks.tool(
+    risk=Risk.DESTROY, least=Risk.OPERATE, risk_of=_risk_of_stopping, title="Stop a task", preview=_preview_stopping
+)
+async def stop_task(call: Call, upid: UpidText, wait_seconds: WaitSeconds = 10) -> TaskResult:
+    """Stop a running task. A backup, move or clone is undone; of other tasks, what was done until then stays."""
+    task = await _running(call, upid)
+    await call.pve.delete(task.path)
+    try:
+        ended = await call.tasks.follow(upid, wait_seconds, call.report)
+    except TaskFailed:
+        # That it did not reach its end is what was wanted.
+        ended = await call.tasks.look(upid)
+    call.guests.forget()
+    return ended
+
+
+async def _running(call: Call, upid: str) -> Upid:
+    """A task that can be stopped; one that has ended is told, for PVE would report a success."""
+    task = parse_upid(upid)
+    status = await call.pve.get(f"{task.path}/status")
+    if state_of(status) != "running":
+        raise WrongState(f"{task.subject} has ended already: {status.get('exitstatus')}.", "Nothing is left to stop.")
+    return task

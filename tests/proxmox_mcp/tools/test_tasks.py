@@ -161,3 +161,10 @@ async def test_waiting_no_time_only_looks(tell: Tell, simulator: Simulator) -> N
     reply = await tell("wait_for_task", upid=upid, wait_seconds=0)
     assert reply.data["state"] == "running"
     assert reply.progress == []
+
+
+async def test_a_task_that_has_ended_is_not_stopped(tell: Tell, simulator: Simulator) -> None:
+    reply = await tell("stop_task", upid=upid_of(simulator, "vzstart"))
+    assert reply.is_error
+    assert "has ended already" in reply.text
+    assert not [request for request in reply.requests if request.startswith("DELETE")]
