@@ -35,13 +35,12 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
 from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
 from pydantic import ConfigDict, Field, ValidationError, create_model
-from pydantic.json_schema import GenerateJsonSchema
-from pydantic_core import core_schema
 
 from proxmox_mcp.errors import SettingsError
 from proxmox_mcp.locate import Guests
 from proxmox_mcp.pve import Pve
 from proxmox_mcp.results import Preview, Result
+from proxmox_mcp.schemas import SlimSchema
 from proxmox_mcp.settings import Access, Settings
 from proxmox_mcp.tasks import Report, Tasks
 
@@ -271,10 +270,6 @@ def build_tool(declaration: Declaration, carry_out: CarryOut, *, confirm: bool =
     )
 
 
-_LONGEST_PATTERN = 24
-_UNREACHED = 100_000
-
-
 @cache
 def _shapes(function: ToolFunction, confirm: bool) -> tuple[type["_StrictArguments"], dict[str, Any], type[Result]]:
     """The model of a tool's arguments, its schema, and the class of its result; made once for all servers."""
@@ -287,61 +282,6 @@ def _shapes(function: ToolFunction, confirm: bool) -> tuple[type["_StrictArgumen
         fields["confirm"] = (Confirm | None, None)
     arguments = create_model(f"{function.__name__}_arguments", __base__=_StrictArguments, **fields)
     return arguments, arguments.model_json_schema(schema_generator=SlimSchema), signature.return_annotation
-
-
-class SlimSchema(GenerateJsonSchema):
-    """Makes JSON Schemas without what says nothing to a model: generated titles, and that a field may be null.
-
-    A field that may be left out is not in `required`; results leave empty fields out, and no argument has to be null.
-    Left out where they are made, these cost a start-up nothing: taken out afterwards, they would take half of its time.
-    """
-
-    def sort(self, value: dict[str, Any], parent_key: str | None = None) -> dict[str, Any]:
-        """Keys as they come."""
-        return value
-
-    def field_title_should_be_set(self, schema: Any) -> bool:
-        """No field has a title."""
-        return False
-
-    def model_schema(self, schema: core_schema.ModelSchema) -> dict[str, Any]:
-        """A model, without the name of its class."""
-        made = super().model_schema(schema)
-        made.pop("title", None)
-        return made
-
-    def dict_schema(self, schema: core_schema.DictSchema) -> dict[str, Any]:
-        """A map; that its values are anything goes without saying."""
-        made = super().dict_schema(schema)
-        if made.get("additionalProperties") is True:
-            del made["additionalProperties"]
-        return made
-
-    def nullable_schema(self, schema: core_schema.NullableSchema) -> dict[str, Any]:
-        """What it is when it is not null."""
-        return self.generate_inner(schema["schema"])
-
-    def default_schema(self, schema: core_schema.WithDefaultSchema) -> dict[str, Any]:
-        """A default, unless it is null or false: what is left out is not so."""
-        default = schema.get("default", ...)
-        if default is None or default is False:
-            return self.generate_inner(schema["schema"])
-        return super().default_schema(schema)
-
-    def str_schema(self, schema: core_schema.StringSchema) -> dict[str, Any]:
-        """A text, without the bounds that only a mistake would overstep; they are checked, and told, all the same."""
-        made = super().str_schema(schema)
-        made.pop("maxLength", None)
-        if len(made.get("pattern", "")) > _LONGEST_PATTERN:
-            del made["pattern"]
-        return made
-
-    def int_schema(self, schema: core_schema.IntSchema) -> dict[str, Any]:
-        """A number, without a highest that nobody reaches."""
-        made = super().int_schema(schema)
-        if made.get("maximum", 0) >= _UNREACHED:
-            del made["maximum"]
-        return made
 
 
 @cache

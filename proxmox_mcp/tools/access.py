@@ -13,8 +13,10 @@ from proxmox_mcp.tools.saving import Done, Saved, create, preview_removal, remov
 
 access = Toolset("access", "Users, tokens, roles and rights", default=False)
 
-UserId = Annotated[str, Field(max_length=64, pattern=r"^[^\s:/!]+@[A-Za-z][\w.-]+$", description="As alice@pve")]
-TokenName = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z][\w.-]+$")]
+UserId = Annotated[
+    str, Field(max_length=64, pattern=r"^[^\s:/!]+@[A-Za-z][A-Za-z0-9_.-]+$", description="As alice@pve")
+]
+TokenName = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9_.-]+$")]
 AuthId = Annotated[str, Field(max_length=140, description="User as alice@pve, or token as alice@pve!name")]
 AclPath = Annotated[str, Field(max_length=256, pattern=r"^/", description="As /, /vms/100, /pool/lab, /storage/nas")]
 RoleId = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")]

@@ -22,7 +22,7 @@ Tries = Annotated[int, Field(ge=0, le=100)]
 Comment = Annotated[str, Field(max_length=512)]
 RuleName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]+$", max_length=64)]
 Members = Annotated[list[Vmid], Field(min_length=1, max_length=200)]
-JobNumber = Annotated[str, Field(pattern=r"^\d{3,9}-\d{1,9}$", description="As 100-0: guest and number")]
+JobNumber = Annotated[str, Field(pattern=r"^[0-9]{3,9}-[0-9]{1,9}$", description="As 100-0: guest and number")]
 
 
 class HaResource(Result):

@@ -20,9 +20,9 @@ from proxmox_mcp.tools.writing import GuestTask, follow, word_of
 hardware = Toolset("hardware", "Disks, network cards, tags and notes of guests", default=False)
 
 DiskName = Annotated[
-    str, Field(pattern=r"^(?:(?:scsi|virtio|ide|sata|mp|efidisk|tpmstate)\d+|rootfs)$", description="As scsi0, mp0")
+    str, Field(pattern=r"^(?:(?:scsi|virtio|ide|sata|mp|efidisk|tpmstate)[0-9]+|rootfs)$", description="As scsi0, mp0")
 ]
-NicName = Annotated[str, Field(pattern=r"^net\d+$", description="As net0")]
+NicName = Annotated[str, Field(pattern=r"^net[0-9]+$", description="As net0")]
 Bus = Literal["scsi", "virtio", "sata", "ide"]
 Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_+.-]*$", max_length=64)]
 
@@ -71,7 +71,9 @@ async def resize_disk(
     call: Call,
     vmid: Vmid,
     disk: DiskName,
-    size: Annotated[str, Field(pattern=r"^\+?\d+(\.\d+)?[KMGT]?$", description="New size as 50G, or +10G to add")],
+    size: Annotated[
+        str, Field(pattern=r"^\+?[0-9]+(\.[0-9]+)?[KMGT]?$", description="New size as 50G, or +10G to add")
+    ],
     node: NodeName | None = None,
     wait_seconds: WaitSeconds = 30,
 ) -> GuestTask:
@@ -101,7 +103,7 @@ async def move_disk(
     return await follow(call, guest, upid, wait_seconds)
 
 
-UnusedDisk = Annotated[str, Field(pattern=r"^unused\d+$", description="As unused0: a disk that was detached")]
+UnusedDisk = Annotated[str, Field(pattern=r"^unused[0-9]+$", description="As unused0: a disk that was detached")]
 
 
 async def _preview_deletion(call: Call, vmid: int, disk: str, node: str | None = None) -> Preview:

@@ -14,7 +14,7 @@ from proxmox_mcp.tools.saving import Saved, create, preview_removal, remove, upd
 
 networking = Toolset("networking", "Change interfaces of nodes and the software-defined network", default=False)
 
-Interface = Annotated[str, Field(pattern=r"^[A-Za-z][\w.:-]{1,19}$", description="As vmbr1, bond0, eno1.30")]
+Interface = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.:-]{1,19}$", description="As vmbr1, bond0, eno1.30")]
 InterfaceKind = Literal["bridge", "bond", "vlan", "eth", "OVSBridge", "OVSBond"]
 Cidr = Annotated[str, Field(max_length=50, description="As 10.0.0.2/24")]
 ZoneName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{1,7}$")]

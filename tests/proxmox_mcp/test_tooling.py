@@ -1,7 +1,6 @@
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import pytest
-from pydantic import BaseModel, Field
 
 from proxmox_mcp.errors import SettingsError
 from proxmox_mcp.results import Result
@@ -10,7 +9,6 @@ from proxmox_mcp.tooling import (
     Call,
     NodeName,
     Risk,
-    SlimSchema,
     StorageName,
     Toolset,
     Vmid,
@@ -91,54 +89,6 @@ def test_schemas_are_strict_and_slim() -> None:
         "type": "object",
         "properties": {"title": {"type": "string"}, "note": {"type": "string"}},
         "required": ["title"],
-    }
-
-
-class Inner(BaseModel):
-    """Inside."""
-
-    title: str
-
-
-class Outer(BaseModel):
-    title: Annotated[str | None, Field(description="Of the thing")] = None
-    either: str | int | None = None
-    mode: Literal["a", "b"] = "a"
-    inner: Inner | None = None
-    more: dict[str, Any] | None = None
-    sizes: dict[str, int] = {}
-    quick: bool = False
-    slow: bool = True
-    node: Annotated[str, Field(max_length=63, pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")]
-    name: Annotated[str, Field(pattern=r"^[a-z]+$")]
-    count: Annotated[int, Field(ge=0, le=9)] = 0
-
-
-def test_schemas_say_only_what_a_model_needs() -> None:
-    assert Outer.model_json_schema(schema_generator=SlimSchema) == {
-        "$defs": {
-            "Inner": {
-                "type": "object",
-                "description": "Inside.",
-                "properties": {"title": {"type": "string"}},
-                "required": ["title"],
-            }
-        },
-        "type": "object",
-        "properties": {
-            "title": {"type": "string", "description": "Of the thing"},
-            "either": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
-            "mode": {"type": "string", "enum": ["a", "b"], "default": "a"},
-            "inner": {"$ref": "#/$defs/Inner"},
-            "more": {"type": "object"},
-            "sizes": {"type": "object", "additionalProperties": {"type": "integer"}, "default": {}},
-            "quick": {"type": "boolean"},
-            "slow": {"type": "boolean", "default": True},
-            "node": {"type": "string"},
-            "name": {"type": "string", "pattern": "^[a-z]+$"},
-            "count": {"type": "integer", "minimum": 0, "maximum": 9, "default": 0},
-        },
-        "required": ["node", "name"],
     }
 
 
