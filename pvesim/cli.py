@@ -67,25 +67,38 @@ def serve(
     scenarios: Annotated[
         list[str] | None,
         typer.Argument(
+            envvar="PVESIM_SCENARIOS",
             help="Names of scenarios that come along, or YAML files; each has a port of its own.",
             show_default="homelab",
         ),
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(envvar="PVESIM_HOST", help="Address to listen on; 0.0.0.0 for all.")
+    ] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(help="Port to listen on, the next ones for further scenarios; 0 for free ones.")
     ] = 8006,
     clock: Annotated[
         ClockMode,
-        typer.Option(help="scaled: as real time does; auto: when a task is polled; manual: by the control API."),
+        typer.Option(
+            envvar="PVESIM_CLOCK",
+            help="scaled: as real time does; auto: when a task is polled; manual: by the control API.",
+        ),
     ] = ClockMode.scaled,
     time_scale: Annotated[
-        float, typer.Option(min=0, help="Real seconds that a simulated second takes; 0 ends every task at once.")
+        float,
+        typer.Option(
+            min=0,
+            envvar="PVESIM_TIME_SCALE",
+            help="Real seconds that a simulated second takes; 0 ends every task at once.",
+        ),
     ] = 1.0,
     root_password: Annotated[
         str | None, typer.Option(envvar="PVESIM_ROOT_PASSWORD", help="Password of root@pam, instead of the scenario's.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of all that is random, instead of the scenario's.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(envvar="PVESIM_SEED", help="Seed of all that is random, instead of the scenario's.")
+    ] = None,
     state: Annotated[
         Path | None, typer.Option(help="Keep the world in this file, and go on from it after a restart.")
     ] = None,
@@ -99,7 +112,12 @@ def serve(
         Path | None, typer.Option(help="Write the certificate authority here, for clients that verify.")
     ] = None,
     control_open: Annotated[
-        bool, typer.Option("--control-open", help="Let other machines use the control API; it has no login.")
+        bool,
+        typer.Option(
+            "--control-open",
+            envvar="PVESIM_CONTROL_OPEN",
+            help="Let other machines use the control API; it has no login.",
+        ),
     ] = False,
     log_requests: Annotated[bool, typer.Option("--log-requests", help="Write a line for each request.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print how to reach it as one line of JSON.")] = False,

@@ -89,6 +89,20 @@ def test_serve_plain_http_logs_requests_and_ends_on_sigint() -> None:
         assert re.search(r"GET /api2/json/version -> 401 No ticket \(", process.stderr.read())
 
 
+def test_the_environment_tells_what_no_argument_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"SCENARIOS": "single-node", "CLOCK": "auto", "TIME_SCALE": "0.5", "SEED": "5", "HOST": "127.0.0.2"}
+    for name, value in given.items():
+        monkeypatch.setenv(f"PVESIM_{name}", value)
+    with serving("--insecure-http") as (_, printed):
+        assert printed.splitlines()[0].endswith(" serves single-node")
+        url = shown(printed, "URL")
+        assert url.startswith("http://127.0.0.2:")
+        assert httpx.get(f"{url}/_sim/clock").json()["mode"] == "auto"
+    with serving("homelab", "--insecure-http", "--clock", "manual") as (_, printed):
+        assert printed.splitlines()[0].endswith(" serves homelab")
+        assert httpx.get(f"{shown(printed, 'URL')}/_sim/clock").json()["mode"] == "manual"
+
+
 def test_a_port_in_use_is_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
