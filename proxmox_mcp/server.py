@@ -10,31 +10,32 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
-from mcp.server import CacheHint, MCPServer
+from anyio.abc import TaskGroup
+from mcp.server import CacheHint, MCPServer, ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
-from mcp.types import CallToolResult, InputRequiredResult
+from mcp.types import CallToolResult, ClientCapabilities, InputRequiredResult
 from pydantic import AnyUrl, ValidationError
 
 from proxmox_mcp import __version__
 from proxmox_mcp.completions import add_completions
 from proxmox_mcp.errors import ProxmoxError, UnknownGuest
+from proxmox_mcp.handed_out import tell
 from proxmox_mcp.locate import Guests
 from proxmox_mcp.prompts import add_prompts
 from proxmox_mcp.pve import Pve
 from proxmox_mcp.resources import add_resources, declared, reader
 from proxmox_mcp.safety.foreign import guarded, visible
 from proxmox_mcp.safety.gate import Gate
-from proxmox_mcp.safety.intent import RAW_TOOL
 from proxmox_mcp.safety.policy import Policy
 from proxmox_mcp.safety.redact import RedactingFilter, redactor, secrets_in
 from proxmox_mcp.settings import Settings
 from proxmox_mcp.task_handles import TaskHandles
-from proxmox_mcp.tasks import TaskResult, Tasks, parse_upid
+from proxmox_mcp.tasks import TaskResult, Tasks
 from proxmox_mcp.tooling import ALLOWED, Call, Declaration, argument_errors, build_tool, chosen
 from proxmox_mcp.tools import toolsets_for
-from proxmox_mcp.tools.tasks import get_task_status
+from proxmox_mcp.tools.tasks import get_task_status, stop_task
 
 logger = logging.getLogger(__name__)
 
@@ -58,12 +59,13 @@ def instructions(settings: Settings) -> str:
     )
 
 
-class ProxmoxServer(MCPServer[None]):
+class ProxmoxServer(MCPServer[TaskGroup]):
     """An MCP server whose tools work on one cluster.
 
     Attributes:
         declarations: the tools there are, by name.
         pve: the cluster.
+        handles: of the calls that clients do not wait for.
     """
 
     def __init__(self, settings: Settings, pve: Pve) -> None:
@@ -72,6 +74,7 @@ class ProxmoxServer(MCPServer[None]):
         self._guests = Guests(pve)
         self._tasks = Tasks(pve)
         self._gate = Gate(settings, policy_of(settings))
+        self.handles = TaskHandles(self._look, self._stop)
         self.declarations: dict[str, Declaration] = {
             declaration.name: declaration for declaration in chosen(toolsets_for(settings), settings)
         }
@@ -84,7 +87,7 @@ class ProxmoxServer(MCPServer[None]):
                 build_tool(declaration, self._carry_out, confirm=settings.approval == "model")
                 for declaration in self.declarations.values()
             ],
-            extensions=[TaskHandles(self._look, self._stop)],
+            extensions=[self.handles],
             lifespan=_lifespan,
             log_level=settings.log_level,
             # The list is fixed when the server starts, so a client may keep it.
@@ -93,27 +96,26 @@ class ProxmoxServer(MCPServer[None]):
         of_reads = Call(pve, self._guests, self._tasks, settings)
         add_resources(self, of_reads, self._gate)
         add_prompts(self)
-        add_completions(self, of_reads)
+        add_completions(self, of_reads, self._gate)
 
-    async def _look(self, upid: str) -> TaskResult:
-        """A task that a client has a handle of, as `get_task_status` would be allowed to show it."""
-        of_reads = Call(self.pve, self._guests, self._tasks, self.proxmox)
-        async with self._gate.reading(declared(get_task_status), of_reads, {"upid": upid}, None):
+    async def _look(self, upid: str, ctx: ServerRequestContext[Any, Any]) -> TaskResult:
+        """A task of PVE that a client's call has left at work, as `get_task_status` would be allowed to show it."""
+        call, asks = Call(self.pve, self._guests, self._tasks, self.proxmox), _Unasked(request_context=ctx)
+        async with self._gate.reading(declared(get_task_status), call, {"upid": upid}, asks):
             return await self._tasks.follow(upid, 0)
 
-    async def _stop(self, upid: str) -> None:
-        """Stop such a task: by the gate, as the raw request that does it."""
-        from proxmox_mcp.tools.api import api
-
-        raw = next(tool for tool in api.declarations if tool.name == RAW_TOOL)
-        given = {"path": parse_upid(upid).path, "method": "DELETE", "params": None, "limit": 1, "wait_seconds": 0}
-        await self._gate.carry_out(raw, Call(self.pve, self._guests, self._tasks, self.proxmox), given, None)
+    async def _stop(self, upid: str, ctx: ServerRequestContext[Any, Any]) -> None:
+        """Stop such a task, by the gate, as `stop_task` would."""
+        call, asks = Call(self.pve, self._guests, self._tasks, self.proxmox), _Unasked(request_context=ctx)
+        await self._gate.carry_out(declared(stop_task), call, {"upid": upid, "wait_seconds": 0}, asks)
 
     def _call(self, ctx: Context[Any, Any]) -> Call:
         """What a call of a tool works with."""
 
         async def report(progress: float, total: float | None, text: str) -> None:
-            await ctx.report_progress(progress, total, redactor.text(text))
+            told = redactor.text(text)
+            if not tell(told):
+                await ctx.report_progress(progress, total, told)
 
         return Call(self.pve, self._guests, self._tasks, self.proxmox, report)
 
@@ -124,7 +126,7 @@ class ProxmoxServer(MCPServer[None]):
         return result if isinstance(result, InputRequiredResult) else guarded(result)
 
     async def call_tool(
-        self, name: str, arguments: dict[str, Any], context: Context[None, Any] | None = None
+        self, name: str, arguments: dict[str, Any], context: Context[TaskGroup, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
         """Call a tool.
 
@@ -138,7 +140,7 @@ class ProxmoxServer(MCPServer[None]):
                 raise ToolError(visible(redactor.text(await self._advice(name, error)))) from None
 
     async def read_resource(
-        self, uri: AnyUrl | str, context: Context[None, Any] | None = None
+        self, uri: AnyUrl | str, context: Context[TaskGroup, Any] | None = None
     ) -> Iterable[ReadResourceContents] | InputRequiredResult:
         """Read a resource; the audit is told for whom."""
         token = reader.set(context)
@@ -201,11 +203,25 @@ def unconnected_call(pve: Pve, settings: Settings) -> Call:
     return Call(pve, Guests(pve), Tasks(pve), settings)
 
 
+class _Unasked(Context[TaskGroup, Any]):
+    """Tells who asks, in a request that has no way to end with a question to its user."""
+
+    @property
+    def client_capabilities(self) -> ClientCapabilities | None:
+        """None that could answer."""
+        return None
+
+
 @asynccontextmanager
-async def _lifespan(server: MCPServer[None]) -> AsyncIterator[None]:
-    """Nothing is opened at start: a PVE out of reach is reported by the first call, not by a dead server."""
+async def _lifespan(server: MCPServer[TaskGroup]) -> AsyncIterator[TaskGroup]:
+    """The task group of the calls that clients do not wait for.
+
+    Nothing is opened at start: a PVE out of reach is reported by the first call, not by a dead server.
+    """
     try:
-        yield None
+        async with anyio.create_task_group() as group:
+            yield group
+            group.cancel_scope.cancel()
     finally:
         if isinstance(server, ProxmoxServer):
             await server.pve.aclose()

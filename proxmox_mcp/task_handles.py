@@ -1,38 +1,56 @@
-"""The extension `io.modelcontextprotocol/tasks`: to clients that declare it, a task of PVE that goes on is one of MCP.
+"""The extension `io.modelcontextprotocol/tasks`: clients that declare it need not wait for a call that takes long.
 
-Its id is the UPID. All other clients see the tool's own result, whose UPID `wait_for_task` takes. Only tasks that this
-process has started for such a client are known, so that nothing else is reached by these methods.
+Such a client is answered with a handle as soon as a call takes longer than a moment, or has returned and left a task of
+PVE at work. What it then asks for by that handle is the call itself: how far it is, what it asks the user, and at last
+its result. Handles live in this process; nobody can guess one, so nobody is told of the calls of others.
+
+All other clients wait, and get the tool's result, whose UPID `wait_for_task` takes.
 """
 
-from collections import OrderedDict
+import time
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
+import anyio
+from anyio.abc import TaskGroup
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.extension import Extension, MethodBinding
 from mcp.server.mcpserver.server import require_client_extension
 from mcp.shared.exceptions import MCPError
-from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, CallToolRequestParams, CallToolResult, RequestParams, TextContent
+from mcp.types import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    CallToolRequestParams,
+    CallToolResult,
+    RequestParams,
+    TextContent,
+)
 from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from proxmox_mcp.errors import ProxmoxError, TaskFailed
+from proxmox_mcp.errors import ProxmoxError, TaskFailed, UnknownTask, WrongState
+from proxmox_mcp.handed_out import HandedOut
 from proxmox_mcp.safety.foreign import guarded, visible
 from proxmox_mcp.safety.redact import redactor
 from proxmox_mcp.tasks import TaskResult
 
 IDENTIFIER = "io.modelcontextprotocol/tasks"
 _VERSIONS = frozenset({"2026-07-28"})
-_POLL_MILLISECONDS = 2000
-_MOST_KNOWN = 1000
 
-Look = Callable[[str], Awaitable[TaskResult]]
-Stop = Callable[[str], Awaitable[None]]
+PATIENCE = 0.5
+"""Seconds that a call may take before its client gets a handle in place of the result: reads hardly ever do."""
+LIFETIME = 24 * 3600.0
+"""Seconds that a handle is good for."""
+_MOST = 1000
+
+RequestContext = ServerRequestContext[Any, Any]
+Look = Callable[[str, RequestContext], Awaitable[TaskResult]]
+Stop = Callable[[str, RequestContext], Awaitable[object]]
 
 
 class TaskParams(RequestParams):
-    """Which task a request is about."""
+    """Which handle a request is about."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
@@ -40,34 +58,29 @@ class TaskParams(RequestParams):
 
 
 class UpdateParams(TaskParams):
-    """Answers to what a task asked; tasks of PVE ask nothing."""
+    """Answers to what a call has asked, by the names that the questions were given."""
 
     input_responses: dict[str, Any] = Field(default_factory=dict)
 
 
-class _Known:
-    """A task that was handed out: what its tool returned, and since when."""
-
-    def __init__(self, result: CallToolResult) -> None:
-        self.result = result
-        self.created = self.changed = _now()
-        self.ended: dict[str, Any] | None = None
-
-
 class TaskHandles(Extension):
-    """Hands out tasks, and tells how they are.
+    """Hands calls out as tasks, and tells how they are.
+
+    The server's lifespan must yield the task group that the calls run in; what still runs when that is cancelled ends.
 
     Args:
-        look: the task as it is now; raises `TaskFailed` for one that failed.
-        stop: asks PVE to stop it.
+        look: a task of PVE as it is now; raises `TaskFailed` for one that failed.
+        stop: has PVE stop one.
+        now: a clock, in seconds.
     """
 
     identifier = IDENTIFIER
 
-    def __init__(self, look: Look, stop: Stop) -> None:
+    def __init__(self, look: Look, stop: Stop, now: Callable[[], float] = time.monotonic) -> None:
         self._look = look
         self._stop = stop
-        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._now = now
+        self._handles: dict[str, tuple[float, HandedOut]] = {}
 
     def methods(self) -> Sequence[MethodBinding]:
         """`tasks/get`, `tasks/update`, `tasks/cancel`."""
@@ -78,86 +91,101 @@ class TaskHandles(Extension):
         )
 
     async def intercept_tool_call(
-        self, params: CallToolRequestParams, ctx: ServerRequestContext[Any, Any], call_next: CallNext
+        self, params: CallToolRequestParams, ctx: RequestContext, call_next: CallNext
     ) -> HandlerResult:
-        """A handle in place of the result, when that tells of a task that goes on and the client knows handles."""
-        result = await call_next(ctx)
-        capabilities = ctx.session.client_capabilities
-        declared = (capabilities.extensions if capabilities else None) or {}
-        if IDENTIFIER not in declared or ctx.protocol_version not in _VERSIONS:
-            return result
-        if not isinstance(result, CallToolResult) or result.is_error:
-            return result
-        facts = result.structured_content
-        if not isinstance(facts, dict) or facts.get("state") != "running" or not facts.get("upid"):
-            return result
-        upid = str(facts["upid"])
-        self._known[upid] = _Known(result)
-        while len(self._known) > _MOST_KNOWN:
-            self._known.popitem(last=False)
-        return {"resultType": "task", **self._shown(upid, "working")}
-
-    def _find(self, ctx: ServerRequestContext[Any, Any], params: TaskParams) -> _Known:
-        require_client_extension(ctx, IDENTIFIER)
-        known = self._known.get(params.task_id)
-        if known is None:
-            raise MCPError(INVALID_PARAMS, "There is no such task; get_cluster_tasks shows those of the cluster.")
-        return known
-
-    async def _get(self, ctx: ServerRequestContext[Any, Any], params: TaskParams) -> HandlerResult:
-        known = self._find(ctx, params)
-        if known.ended is None:
-            result = await self._result(params.task_id, known.result)
-            if result is not None:
-                known.ended, known.changed = result.model_dump(by_alias=True, mode="json", exclude_none=True), _now()
-        if known.ended is None:
-            return {"resultType": "complete", **self._shown(params.task_id, "working")}
-        return {"resultType": "complete", **self._shown(params.task_id, "completed"), "result": known.ended}
-
-    async def _result(self, upid: str, begun: CallToolResult) -> CallToolResult | None:
-        """What the tool would have returned at the task's end; None while it goes on."""
+        """A handle in place of the result, where the client knows handles and would have to wait for it."""
+        if not _declares(ctx) or not self._has_room():
+            return await call_next(ctx)
+        call = HandedOut(params, lambda: call_next(ctx))
+        _group(ctx).start_soon(call.run)
         try:
-            task = await self._look(upid)
-        except TaskFailed as error:
-            return CallToolResult(content=[TextContent(type="text", text=_text(error))], is_error=True)
+            with anyio.move_on_after(PATIENCE):
+                await call.returned.wait()
+        except anyio.get_cancelled_exc_class():
+            # The client has gone before it was given anything to come back with.
+            call.give_up()
+            raise
+        if call.returned.is_set() and not call.goes_on:
+            return call.result()
+        self._handles[call.id] = (self._now(), call)
+        return {"resultType": "task", **self._shown(call)}
+
+    def _has_room(self) -> bool:
+        """Whether one more can be kept; handed out too many at once, a call is waited for."""
+        until = self._now() - LIFETIME
+        self._handles = {name: kept for name, kept in self._handles.items() if kept[0] > until}
+        return len(self._handles) < _MOST
+
+    def _find(self, ctx: RequestContext, params: TaskParams) -> HandedOut:
+        require_client_extension(ctx, IDENTIFIER)
+        created, call = self._handles.get(params.task_id, (0.0, None))
+        if call is None or created <= self._now() - LIFETIME:
+            raise MCPError(
+                INVALID_PARAMS,
+                "There is no such task here: a handle is good for a day, and until the server is started again. "
+                "get_cluster_tasks shows the tasks of the cluster.",
+            )
+        return call
+
+    async def _get(self, ctx: RequestContext, params: TaskParams) -> HandlerResult:
+        call = self._find(ctx, params)
+        if call.upid is not None:
+            await self._follow(call, call.upid, ctx)
+        return {"resultType": "complete", **self._shown(call), **call.detail()}
+
+    async def _follow(self, call: HandedOut, upid: str, ctx: RequestContext) -> None:
+        """Look whether the task of PVE that a call has left at work has ended, and how."""
+        try:
+            task = await self._look(upid, ctx)
+        except (TaskFailed, UnknownTask) as error:
+            failed = CallToolResult(content=[TextContent(type="text", text=_text(error))], is_error=True)
+            call.end_with(failed, stopped=_text(error))
+            return
         except ProxmoxError as error:
             # That says nothing about the task, which may be asked for again.
             raise MCPError(INTERNAL_ERROR, _text(error)) from None
-        if task.state == "running":
-            return None
-        ended = guarded(task)
-        return ended.model_copy(
-            update={"structured_content": {**(begun.structured_content or {}), **(ended.structured_content or {})}}
-        )
+        if task.state != "running":
+            call.end_with(guarded(task))
 
-    async def _update(self, ctx: ServerRequestContext[Any, Any], params: UpdateParams) -> HandlerResult:
-        self._find(ctx, params)
+    async def _update(self, ctx: RequestContext, params: UpdateParams) -> HandlerResult:
+        call = self._find(ctx, params)
+        if call.answer(params.input_responses):
+            _group(ctx).start_soon(call.run)
         return {"resultType": "complete"}
 
-    async def _cancel(self, ctx: ServerRequestContext[Any, Any], params: TaskParams) -> HandlerResult:
-        known = self._find(ctx, params)
-        if known.ended is None:
-            try:
-                await self._stop(params.task_id)
-            except ProxmoxError as error:
-                raise MCPError(INVALID_PARAMS, _text(error)) from None
+    async def _cancel(self, ctx: RequestContext, params: TaskParams) -> HandlerResult:
+        call = self._find(ctx, params)
+        if call.upid is None:
+            call.give_up()
+            await call.returned.wait()
+        else:
+            await self._stop_left(call, call.upid, ctx)
         return {"resultType": "complete"}
 
-    def _shown(self, upid: str, status: str) -> dict[str, Any]:
-        known = self._known[upid]
-        return {
-            "taskId": upid,
-            "status": status,
-            "createdAt": known.created,
-            "lastUpdatedAt": known.changed,
-            "ttlMs": None,
-            "pollIntervalMs": _POLL_MILLISECONDS,
-        }
+    async def _stop_left(self, call: HandedOut, upid: str, ctx: RequestContext) -> None:
+        """Stop the task of PVE that a call has left at work: it is all that there is of it any more."""
+        try:
+            await self._stop(upid, ctx)
+        except (WrongState, UnknownTask):
+            return  # It has ended meanwhile: the next look tells how.
+        except ProxmoxError as error:
+            raise MCPError(INVALID_REQUEST, _text(error)) from None
+        call.stopped = True
+
+    def _shown(self, call: HandedOut) -> dict[str, Any]:
+        return {**call.shown(), "ttlMs": int(LIFETIME * 1000)}
+
+
+def _declares(ctx: RequestContext) -> bool:
+    capabilities = ctx.session.client_capabilities
+    declared = (capabilities.extensions if capabilities else None) or {}
+    return IDENTIFIER in declared and ctx.protocol_version in _VERSIONS
+
+
+def _group(ctx: RequestContext) -> TaskGroup:
+    group: TaskGroup = ctx.lifespan_context
+    return group
 
 
 def _text(error: ProxmoxError) -> str:
     return visible(redactor.text(str(error)))
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -58,7 +58,7 @@ class Recorder:
             if writes:
                 raise
             logger.warning("%s", error.what)
-        token = started.set(upids)
+        outer, token = started.get(), started.set(upids)
         outcome: dict[str, Any] = {"result": "cancelled"}  # unless it is known to have ended
         try:
             with self._limits.counted():
@@ -72,6 +72,8 @@ class Recorder:
             raise
         finally:
             started.reset(token)
+            if outer is not None:
+                outer.extend(upids)
             seconds = round(time.monotonic() - begin, 3)
             if outcome["result"] == "cancelled" and upids:
                 logger.warning("%s was cancelled; its task goes on: %s", case.declaration.name, ", ".join(upids))
