@@ -42,6 +42,7 @@ started: ContextVar[list[str] | None] = ContextVar("started", default=None)
 # The node that was asked, or one behind it, was out of reach or busy; nothing was done.
 _TRANSIENT = frozenset({502, 503, 504, 595, 596})
 _FIRST_PAUSE = 0.2
+_MAY_BE_DONE = "It may have been done nevertheless: look at get_cluster_tasks and at the guest before you repeat it."
 _SAFE_IN_A_SEGMENT = ":@!+,;=~$&'()*"
 
 
@@ -164,7 +165,7 @@ class Pve:
         from proxmoxer.core import AuthenticationError, ResourceException
         from requests import RequestException
 
-        from proxmox_mcp.transport import connection_error, deadline, readable_reason
+        from proxmox_mcp.transport import connection_error, deadline, may_have_arrived, readable_reason
 
         deadline.set(until)
         try:
@@ -179,7 +180,10 @@ class Pve:
             answer = Answer(error.status_code, readable_reason(error.content), method, path, fields)
             raise from_answer(answer) from None
         except RequestException as error:
-            raise connection_error(error, self._settings) from None
+            failed = connection_error(error, self._settings)
+            if method != "GET" and may_have_arrived(error):
+                failed = type(failed)(f"{failed.what} That was {method} {path}.", _MAY_BE_DONE)
+            raise failed from None
 
     def _api(self) -> Any:
         with self._lock:
@@ -207,5 +211,5 @@ def _timed_out(method: Method, path: str, seconds: float) -> TimedOut:
     if method == "GET":
         advice = "Call again; if it stays slow, raise PROXMOX_TIMEOUT or look at the node's load with get_node_status."
     else:
-        advice = "It may have been done nevertheless: look at get_cluster_tasks and at the guest before you repeat it."
+        advice = _MAY_BE_DONE
     return TimedOut(f"PVE did not answer {method} {path} within {seconds:g} s.", advice)

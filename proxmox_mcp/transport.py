@@ -26,6 +26,7 @@ from proxmoxer.backends.https import (
 from proxmoxer.core import ProxmoxResource
 from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar
+from urllib3.exceptions import ProtocolError
 
 from proxmox_mcp.answers import from_answer
 from proxmox_mcp.errors import (
@@ -252,6 +253,10 @@ def connection_error(error: requests.RequestException, connection: Connection) -
             f"{where} gives no answer in time.",
             "Check that the node is up and that a firewall lets this machine reach it.",
         )
+    if may_have_arrived(error):
+        return Unreachable(
+            f"{where} broke the connection off before its answer was complete: {_innermost(error)}.", "Call again."
+        )
     if isinstance(error, requests.TooManyRedirects):
         return NotProxmox(
             f"{where} redirects elsewhere, which is not followed.", "Check PROXMOX_HOST and PROXMOX_PORT."
@@ -260,6 +265,14 @@ def connection_error(error: requests.RequestException, connection: Connection) -
         f"{where} cannot be reached: {_innermost(error)}.",
         "Check PROXMOX_HOST and PROXMOX_PORT, that the node is up, and that a firewall lets this machine reach it.",
     )
+
+
+def may_have_arrived(error: requests.RequestException) -> bool:
+    """Whether the host may have got the request, and done what it asks, although no answer came."""
+    if isinstance(error, requests.exceptions.ReadTimeout | requests.exceptions.ChunkedEncodingError):
+        return True
+    # What failed while connecting comes in a `MaxRetryError`; a connection that broke later, as it is.
+    return isinstance(error, requests.ConnectionError) and any(isinstance(arg, ProtocolError) for arg in error.args)
 
 
 def _tls_error(error: BaseException, connection: Connection, where: str) -> ConnectionFailed:

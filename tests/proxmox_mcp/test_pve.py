@@ -8,6 +8,7 @@ from proxmoxer import AuthenticationError
 
 from proxmox_mcp.errors import (
     BadParameters,
+    ConnectionFailed,
     InvalidArgument,
     NodeOffline,
     NotAuthenticated,
@@ -17,6 +18,7 @@ from proxmox_mcp.errors import (
 )
 from proxmox_mcp.pve import Pve
 from proxmox_mcp.settings import Settings
+from pvesim import Simulator
 from tests.proxmox_mcp.conftest import FakeCluster, Refusal
 
 pytestmark = pytest.mark.anyio
@@ -160,6 +162,26 @@ async def test_a_call_ends_in_time_and_says_what_is_open(cluster: FakeCluster) -
     with pytest.raises(TimedOut, match="may have been done nevertheless"):
         await pve.request("POST", "/x", within=0.05)
     release.set()
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ({"connection": "lose"}, "broke the connection off before its answer was complete"),
+        ({"connection": "cut"}, "broke the connection off before its answer was complete"),
+        ({"delay": "1h"}, "gives no answer in time"),
+    ],
+)
+async def test_a_write_whose_answer_gets_lost_may_have_been_done(fault: dict[str, str], says: str) -> None:
+    simulator = Simulator({"vms": {100: {}}})
+    simulator.faults.add("bad line", path="/nodes/**", **fault)
+    pve = Pve(Settings(retries=0), connect=simulator.connect)
+    with pytest.raises(ConnectionFailed, match=says) as refused:
+        await pve.post("/nodes/pve1/qemu/100/status/start")
+    assert "may have been done nevertheless: look at get_cluster_tasks" in refused.value.advice
+    with pytest.raises(ConnectionFailed, match=says) as refused:
+        await pve.get("/nodes/pve1/status")
+    assert "may have been done" not in refused.value.advice
 
 
 async def test_umlauts_in_a_reason_arrive(cluster: FakeCluster) -> None:
