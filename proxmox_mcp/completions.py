@@ -1,19 +1,30 @@
-"""Completions: what a client offers while a user fills in a prompt or a resource's address."""
+"""Completions: what a client offers while a user fills in a prompt or a resource's address.
 
+Each offers what a tool would list, and so is allowed, and recorded, as that is.
+"""
+
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from mcp.server import MCPServer
 from mcp.types import Completion, CompletionArgument, CompletionContext, PromptReference, ResourceTemplateReference
 
-from proxmox_mcp.errors import ProxmoxError
+from proxmox_mcp.errors import ProxmoxError, Refused
+from proxmox_mcp.resources import declared, reader
 from proxmox_mcp.safety.foreign import visible
-from proxmox_mcp.tooling import Call
+from proxmox_mcp.safety.gate import Gate
+from proxmox_mcp.tooling import Call, ToolFunction
+from proxmox_mcp.tools.inventory import get_lxc_containers, get_nodes, get_vms
+from proxmox_mcp.tools.snapshots import list_snapshots
+from proxmox_mcp.tools.storage import get_storage
+from proxmox_mcp.tools.tasks import get_cluster_tasks
 
 _MOST = 100
 
 
-def add_completions(server: MCPServer[Any], call: Call) -> None:
+def add_completions(server: MCPServer[Any], call: Call, gate: Gate) -> None:
     """Let a server complete nodes, guests, storages, snapshots and tasks."""
+    offers = _Offers(call, gate)
 
     @server.completion()  # type: ignore[no-untyped-call, untyped-decorator]
     async def complete(
@@ -22,7 +33,7 @@ def add_completions(server: MCPServer[Any], call: Call) -> None:
         context: CompletionContext | None,
     ) -> Completion | None:
         try:
-            known = await _known(call, argument.name, (context.arguments if context else None) or {})
+            known = await offers.of(argument.name, (context.arguments if context else None) or {})
         except ProxmoxError:
             # A user who types on is better off than one who reads an error here.
             return None
@@ -31,18 +42,53 @@ def add_completions(server: MCPServer[Any], call: Call) -> None:
         return Completion(values=fitting[:_MOST], total=len(fitting), has_more=len(fitting) > _MOST)
 
 
-async def _known(call: Call, name: str, others: dict[str, str]) -> list[str]:
-    """All that an argument of that name could be."""
-    if name == "node":
-        return sorted(record["node"] for record in await call.pve.get("/nodes"))
-    if name == "vmid":
-        return [str(vmid) for vmid in sorted(record["vmid"] for record in await call.guests.records(fresh=False))]
-    if name == "storage":
-        return sorted({record["storage"] for record in await call.pve.get("/cluster/resources", type="storage")})
-    if name == "upid":
-        return [str(record["upid"]) for record in await call.pve.get("/cluster/tasks")]
-    if name == "snapshot" and others.get("vmid", "").isdecimal():
-        guest = await call.guests.find(int(others["vmid"]))
-        records = await call.pve.get(f"{guest.path}/snapshot")
-        return sorted(record["name"] for record in records if record["name"] != "current")
-    return []
+class _Offers:
+    """All that an argument could be, each kind by leave of the gate."""
+
+    def __init__(self, call: Call, gate: Gate) -> None:
+        self._call = call
+        self._gate = gate
+
+    def _by(self, function: ToolFunction, **given: Any) -> AbstractAsyncContextManager[Call]:
+        return self._gate.reading(declared(function), self._call, given, reader.get())
+
+    async def of(self, name: str, others: dict[str, str]) -> list[str]:
+        """What an argument of that name could be, beside those that are filled in already.
+
+        Raises:
+            ProxmoxError: it may not, or cannot, be read.
+        """
+        if name == "node":
+            async with self._by(get_nodes) as call:
+                return sorted(record["node"] for record in await call.pve.get("/nodes"))
+        if name == "vmid":
+            return [str(vmid) for vmid in sorted(await self._vmids())]
+        if name == "storage":
+            async with self._by(get_storage) as call:
+                return sorted(
+                    {record["storage"] for record in await call.pve.get("/cluster/resources", type="storage")}
+                )
+        if name == "upid":
+            async with self._by(get_cluster_tasks) as call:
+                return [str(record["upid"]) for record in await call.pve.get("/cluster/tasks")]
+        if name == "snapshot" and others.get("vmid", "").isdecimal():
+            return await self._snapshots(int(others["vmid"]))
+        return []
+
+    async def _snapshots(self, vmid: int) -> list[str]:
+        async with self._by(list_snapshots, vmid=vmid) as call:
+            guest = await call.guests.find(vmid)
+            records = await call.pve.get(f"{guest.path}/snapshot")
+            return sorted(record["name"] for record in records if record["name"] != "current")
+
+    async def _vmids(self) -> set[int]:
+        """Of VMs and of containers, of whichever may be listed."""
+        found: set[int] = set()
+        for function, kind in ((get_vms, "qemu"), (get_lxc_containers, "lxc")):
+            try:
+                async with self._by(function) as call:
+                    records = await call.guests.records(fresh=False)
+            except Refused:
+                continue
+            found |= {record["vmid"] for record in records if record["type"] == kind}
+        return found

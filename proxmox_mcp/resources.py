@@ -30,6 +30,8 @@ from proxmox_mcp.tools.inventory import (
     guest_row,
     inventory,
 )
+from proxmox_mcp.tools.snapshots import snapshots
+from proxmox_mcp.tools.storage import storage
 from proxmox_mcp.tools.tasks import get_task_status, tasks
 
 R = TypeVar("R", bound=Result)
@@ -79,8 +81,8 @@ class _Documents:
         self._gate = gate
 
     async def _by_tool(self, function: Callable[..., Awaitable[R]], **given: Any) -> R:
-        async with self._gate.reading(declared(function), self._call, given, reader.get()):
-            return await function(self._call, **given)
+        async with self._gate.reading(declared(function), self._call, given, reader.get()) as call:
+            return await function(call, **given)
 
     async def cluster(self) -> Result:
         status = await self._by_tool(get_cluster_status)
@@ -98,10 +100,13 @@ class _Documents:
         """VMs and containers, which two tools list, by one request."""
         vms, containers = declared(get_vms), declared(get_lxc_containers)
         async with (
-            self._gate.reading(vms, self._call, {}, reader.get()),
-            self._gate.reading(containers, self._call, {}, reader.get()),
+            self._gate.reading(vms, self._call, {}, reader.get()) as of_vms,
+            self._gate.reading(containers, self._call, {}, reader.get()) as of_containers,
         ):
-            return [guest_row(record, "concise") for record in await self._call.guests.records()]
+            found = [record for record in await of_vms.guests.records() if record["type"] == "qemu"]
+            others = await of_containers.guests.records(fresh=False)
+            found += [record for record in others if record["type"] == "lxc"]
+            return [guest_row(record, "concise") for record in found]
 
     async def guest(self, text: str) -> Result:
         if not text.isdecimal():
@@ -115,8 +120,8 @@ class _Documents:
 
 
 def declared(function: ToolFunction) -> Declaration:
-    """The declaration of a tool that looks at guests, the inventory or tasks."""
-    known = (tool for toolset in (guests, inventory, tasks) for tool in toolset.declarations)
+    """The declaration of a tool of one of the toolsets that show what resources and completions do."""
+    known = (tool for toolset in (guests, inventory, snapshots, storage, tasks) for tool in toolset.declarations)
     return next(tool for tool in known if tool.function is function)
 
 

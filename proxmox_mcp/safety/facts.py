@@ -1,7 +1,7 @@
 """What must be known of the guests that a call touches: for the policy, and for the person who approves."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from proxmox_mcp.errors import ProxmoxError, RequestRefused
@@ -27,6 +27,41 @@ async def facts_of(intent: Intent, call: Call, policy: Policy) -> Sequence[Guest
     if intent.everywhere:
         wanted |= {vmid for vmid, record in records.items() if not intent.nodes or record.get("node") in intent.nodes}
     return [await _facts(vmid, records.get(vmid), call, policy) for vmid in sorted(wanted)]
+
+
+class Facts:
+    """What the policy knows guests by, read when they are first asked about; of one call, which sees one state.
+
+    Args:
+        call: what reads them.
+        policy: says what there is to know.
+    """
+
+    def __init__(self, call: Call, policy: Policy) -> None:
+        self._call = call
+        self._policy = policy
+        self._records: dict[int, dict[str, Any]] | None = None
+        self._known: dict[int, GuestFacts] = {}
+
+    async def of(self, vmids: Iterable[int]) -> Sequence[GuestFacts]:
+        """Of each of the guests.
+
+        Raises:
+            ProxmoxError: PVE cannot be asked; what cannot be judged is not shown.
+        """
+        facts = []
+        for vmid in vmids:
+            if vmid not in self._known:
+                self._known[vmid] = await self._read(vmid)
+            facts.append(self._known[vmid])
+        return facts
+
+    async def _read(self, vmid: int) -> GuestFacts:
+        if not self._policy.knows_more_than_ids:
+            return GuestFacts(vmid)
+        if self._records is None:
+            self._records = {int(record["vmid"]): record for record in await self._call.guests.records()}
+        return await _facts(vmid, self._records.get(vmid), self._call, self._policy)
 
 
 async def _facts(vmid: int, record: dict[str, Any] | None, call: Call, policy: Policy) -> GuestFacts:

@@ -14,19 +14,23 @@ from typing import Any
 from mcp.server.mcpserver import Context
 from mcp.types import InputRequiredResult
 
-from proxmox_mcp.errors import ChangedSincePreview, NotAllowed, NotApproved, Refused
+from proxmox_mcp.errors import ChangedSincePreview, NotAllowed, NotApproved, Refused, UnknownGuest
 from proxmox_mcp.results import Preview, Result
 from proxmox_mcp.safety.audit import Audit
 from proxmox_mcp.safety.case import Case
 from proxmox_mcp.safety.facts import facts_of, preview_for
 from proxmox_mcp.safety.files import default_folder
+from proxmox_mcp.safety.foreign import withheld
 from proxmox_mcp.safety.intent import intent_of
 from proxmox_mcp.safety.leave import Leave
 from proxmox_mcp.safety.limits import Keeper
 from proxmox_mcp.safety.policy import Policy, Verdict
 from proxmox_mcp.safety.recording import Recorder
+from proxmox_mcp.safety.screen import screened, withheld_from
 from proxmox_mcp.settings import Settings
 from proxmox_mcp.tooling import ALLOWED, Call, Declaration, Risk
+
+_NOT_NEEDED = "not needed"
 
 
 class Gate:
@@ -68,16 +72,29 @@ class Gate:
         if isinstance(outcome, InputRequiredResult):
             self._record.note(case, "asked", by="client")
             return outcome
-        case, approval = outcome
+        case, approval, asked = outcome
         arguments = {name: value for name, value in case.given.items() if name != "confirm"}
+        seen = screened(case.call, self._policy, intent, approved=asked)
         async with self._record.around(case, approval):
-            return await declaration.function(case.call, **arguments)
+            try:
+                return await declaration.function(seen, **arguments)
+            except UnknownGuest as error:
+                raise await seen.guests.explain(error) from None
+            finally:
+                withheld.set(withheld_from(seen))
 
     @asynccontextmanager
     async def reading(
         self, declaration: Declaration, call: Call, given: Mapping[str, Any], context: Context[Any, Any] | None
-    ) -> AsyncIterator[None]:
-        """Around a read that is no tool's call, but shows what one shows: allowed and recorded as that; never asked."""
+    ) -> AsyncIterator[Call]:
+        """Around a read that is no tool's call, but shows what one shows: allowed and recorded as that; never asked.
+
+        Yields:
+            What to read by.
+
+        Raises:
+            Refused: it may not be read, and why.
+        """
         intent = intent_of(declaration, given, call.pve.user)
         case = Case(secrets.token_hex(6), declaration, call, dict(given), context, intent)
         try:
@@ -90,8 +107,12 @@ class Gate:
         except Refused as refusal:
             self._record.note(case, "refused", reason=refusal.what)
             raise
-        async with self._record.around(case, verdict.reason if verdict.effect == "allow" else "not needed"):
-            yield
+        async with self._record.around(case, verdict.reason if verdict.effect == "allow" else _NOT_NEEDED):
+            seen = screened(call, self._policy, intent, approved=False)
+            try:
+                yield seen
+            finally:
+                withheld.set(withheld_from(seen))
 
     async def _permit(self, case: Case) -> Verdict:
         """What the policy says, unless it, its limits or the access level forbid the call (`Refused`)."""
@@ -112,16 +133,16 @@ class Gate:
             await self._limits.check(intent.guests, case.call.pve, case.user)
         return verdict
 
-    async def _admit(self, case: Case) -> tuple[Case, str] | InputRequiredResult:
-        """Whether the call may be done now, and by whose leave; or the question that must be answered first."""
+    async def _admit(self, case: Case) -> tuple[Case, str, bool] | InputRequiredResult:
+        """The call that may be done now, by whose leave, and whether that was asked for; or the question to answer."""
         intent, verdict = case.intent, await self._permit(case)
         if verdict.effect != "ask" and (verdict.effect == "allow" or not intent.needs_approval):
-            return case, verdict.reason if verdict.effect == "allow" else "not needed"
+            return case, verdict.reason if verdict.effect == "allow" else _NOT_NEEDED, False
         preview = await preview_for(case.declaration, case.call, case.given, intent)
         answer = await self._leave.approve(case, preview, verdict)
         if isinstance(answer, InputRequiredResult):
             return answer
-        return await self._still_the_same(case, preview), answer
+        return await self._still_the_same(case, preview), answer, True
 
     async def _judge(self, case: Case) -> Verdict:
         policy, intent = self._policy, case.intent

@@ -150,6 +150,23 @@ def _stops_others(tools: tuple[str, ...], touched: _Touched, user: str) -> bool:
     return STOP_TOOL in tools and touched.task_users != {user}
 
 
+def reading(tools: tuple[str, ...], path: str, params: Mapping[str, Any]) -> Intent:
+    """What a GET looks at, for the tools that it is made for."""
+    from proxmox_mcp.safety.api_twins import ApiCall
+
+    touched = _touched(params)
+    for key, value in ApiCall("GET", path).places():
+        touched.value(key, value)
+    return _intent(touched, tools, Risk.READ, interrupts=False)
+
+
+def named_by(key: str, text: str) -> frozenset[int]:
+    """The guests that a value names which stands under such a key."""
+    touched = _Touched()
+    touched.value(key, text)
+    return frozenset(touched.guests)
+
+
 def _raw(arguments: Arguments, user: str) -> Intent:
     """A raw request: as the named tool that does the same; where there is none, as the worst that can be."""
     from proxmox_mcp.safety.api_twins import ApiCall, twin_of  # its patterns take time that a start can do without
@@ -205,21 +222,21 @@ def _intent(touched: _Touched, tools: tuple[str, ...], risk: Risk, interrupts: b
 
 def _touched(arguments: Any) -> _Touched:
     touched = _Touched()
-    for key, value in _leaves("", arguments):
+    for key, value in leaves("", arguments):
         touched.value(key, str(value))
     return touched
 
 
-def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+def leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
     """Every value in the arguments with the name it stands under; those of a list have the list's."""
     if isinstance(value, Mapping):
         for inner, item in value.items():
             # A key may name something itself, as in a map of storages.
             yield "", inner
-            yield from _leaves(str(inner), item)
+            yield from leaves(str(inner), item)
     elif isinstance(value, Iterable) and not isinstance(value, str | bytes):
         for item in value:
-            yield from _leaves(key, item)
+            yield from leaves(key, item)
     elif value is not None and not isinstance(value, bool):
         yield key, value
 
@@ -227,7 +244,7 @@ def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
 def _relabels(arguments: Arguments) -> frozenset[str]:
     """The labels that a write changes, however deep they stand; the members of a pool are changed through the pool."""
     changed = set()
-    for key, value in _leaves("", arguments):
+    for key, value in leaves("", arguments):
         text = str(value)
         if (
             _TAG_KEY.fullmatch(key)

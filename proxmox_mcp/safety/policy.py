@@ -96,8 +96,14 @@ GuestRange = Annotated[int | str, AfterValidator(_guest_range)]
 CommandPattern = Annotated[str, AfterValidator(known_pattern)]
 
 
+_PLACES = ("guests", "tags", "pools", "nodes", "storages")
+
+
 class Rule(_Strict):
-    """One rule. What it does not name does not matter to it; a rule that names neither tools nor risks is on writes."""
+    """One rule. What it does not name does not matter to it.
+
+    One that names neither tools nor risks is on writes; and on reads, too, if it denies something that it names.
+    """
 
     effect: Effect
     tools: tuple[Pattern, ...] | None = Field(None, min_length=1)
@@ -110,10 +116,17 @@ class Rule(_Strict):
     users: tuple[Pattern, ...] | None = Field(None, min_length=1)
     reason: str = ""
 
+    @property
+    def on_reads(self) -> bool:
+        """Whether it speaks of looks, too: what an operator denies by its name is out of sight."""
+        if self.risks is not None:
+            return Risk.READ in self.risks
+        return self.tools is not None or (self.effect == "deny" and any(getattr(self, name) for name in _PLACES))
+
     def speaks_of(self, intent: Intent, user: str) -> str:
         """Why it does not speak of such calls, whatever they touch; empty when it may."""
         every = all if self.effect == "allow" else any
-        if self.tools is None and self.risks is None and intent.risk is Risk.READ:
+        if intent.risk is Risk.READ and not self.on_reads:
             return "it names neither tools nor risks, so it is on writes only"
         if self.tools is not None and not every(_glob(tool, self.tools) for tool in intent.tools):
             return f"tools: {', '.join(intent.tools)}"
@@ -206,6 +219,16 @@ class Policy(_Strict):
         """Whether the guests that the call touches must be known to judge it."""
         on_reads = any(not rule.speaks_of(intent, user) for rule in self.rules)
         return on_reads or (intent.risk is not Risk.READ and bool(self.protected))
+
+    @property
+    def on_reads(self) -> bool:
+        """Whether a rule may keep something from being read."""
+        return any(rule.on_reads and rule.effect != "allow" for rule in self.rules)
+
+    @property
+    def knows_more_than_ids(self) -> bool:
+        """Whether a rule asks more of a guest than its id."""
+        return any(getattr(rule, name) is not None for rule in self.rules for name in _PLACES if name != "guests")
 
     @property
     def needs_storages(self) -> bool:

@@ -92,7 +92,7 @@ def test_a_policy_is_checked(state: Path, tmp_path: Path) -> None:
         (["delete_vm", "vmid=101"], ["refused: rule 1 (line 2) of the policy"]),
         (["delete_vm", '{"vmid": 105}'], ["done once a person approves of it: it destroys, interrupts"]),
         (["manage_vm", "vmid=105", "action=start"], ["done at once", "tags: test, web"]),
-        (["get_vms"], ["done at once", "it is on writes only"]),
+        (["get_vms"], ["done at once", "rule 1 (line 2): deny: does not match: tags: none"]),
     ],
 )
 def test_a_policy_is_explained(state: Path, tmp_path: Path, arguments: list[str], says: list[str]) -> None:

@@ -105,6 +105,17 @@ def test_rules_are_on_reads_when_they_say_so() -> None:
     assert effect({"rules": [rule("ask", risks=["read"], tags=["prod"])]}, read, WEB) == "ask"
 
 
+@pytest.mark.parametrize(
+    "selectors", [{"guests": [100]}, {"tags": ["prod"]}, {"pools": ["production"]}, {"nodes": ["pve1"]},
+    {"storages": ["ceph"]}, {"guests": [100], "users": ["mcp@pve!*"]}]
+)  # fmt: skip
+def test_what_is_denied_by_its_name_is_out_of_sight(selectors: dict[str, Any]) -> None:
+    read = intent(WEB, risk=Risk.READ, tool="get_vm_info")
+    assert effect({"rules": [rule("deny", **selectors)]}, read, WEB) == "deny"
+    assert effect({"rules": [rule("ask", **selectors)]}, read, WEB) is None
+    assert effect({"rules": [rule("deny", risks=["change"], **selectors)]}, read, WEB) is None
+
+
 @pytest.mark.parametrize("default", ["allow", "ask", "deny"])
 def test_the_default_is_for_writes_that_no_rule_speaks_of(default: str) -> None:
     policy = {"default": default, "rules": [rule("ask", guests=[105])]}
