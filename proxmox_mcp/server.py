@@ -20,7 +20,7 @@ from pydantic import AnyUrl, ValidationError
 
 from proxmox_mcp import __version__
 from proxmox_mcp.completions import add_completions
-from proxmox_mcp.errors import ProxmoxError, UnknownGuest
+from proxmox_mcp.errors import ProxmoxError
 from proxmox_mcp.handed_out import tell
 from proxmox_mcp.locate import Guests
 from proxmox_mcp.prompts import add_prompts
@@ -101,8 +101,8 @@ class ProxmoxServer(MCPServer[TaskGroup]):
     async def _look(self, upid: str, ctx: ServerRequestContext[Any, Any]) -> TaskResult:
         """A task of PVE that a client's call has left at work, as `get_task_status` would be allowed to show it."""
         call, asks = Call(self.pve, self._guests, self._tasks, self.proxmox), _Unasked(request_context=ctx)
-        async with self._gate.reading(declared(get_task_status), call, {"upid": upid}, asks):
-            return await self._tasks.follow(upid, 0)
+        async with self._gate.reading(declared(get_task_status), call, {"upid": upid}, asks) as seen:
+            return await seen.tasks.follow(upid, 0)
 
     async def _stop(self, upid: str, ctx: ServerRequestContext[Any, Any]) -> None:
         """Stop such a task, by the gate, as `stop_task` would."""
@@ -137,7 +137,7 @@ class ProxmoxServer(MCPServer[TaskGroup]):
             try:
                 return await super().call_tool(name, arguments, context)
             except ToolError as error:
-                raise ToolError(visible(redactor.text(await self._advice(name, error)))) from None
+                raise ToolError(visible(redactor.text(self._advice(name, error)))) from None
 
     async def read_resource(
         self, uri: AnyUrl | str, context: Context[TaskGroup, Any] | None = None
@@ -149,10 +149,8 @@ class ProxmoxServer(MCPServer[TaskGroup]):
         finally:
             reader.reset(token)
 
-    async def _advice(self, name: str, error: ToolError) -> str:
+    def _advice(self, name: str, error: ToolError) -> str:
         cause = error.__cause__
-        if isinstance(cause, UnknownGuest):
-            return str(await self._guests.explain(cause))
         if isinstance(cause, ProxmoxError):
             return str(cause)
         if isinstance(error, UnexpectedToolError):
