@@ -31,7 +31,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
 
 from proxmox_mcp.safety.commands import allows, forbids, known_pattern
-from proxmox_mcp.safety.intent import EXEC_TOOL, Intent
+from proxmox_mcp.safety.intent import EXEC_TOOL, STOP_TOOL, Intent
 from proxmox_mcp.tooling import Risk
 
 Effect = Literal["allow", "ask", "deny"]
@@ -273,7 +273,7 @@ class Policy(_Strict):
     def _fixed(self, intent: Intent, guests: Sequence[GuestFacts], trace: list[str]) -> list[tuple[Effect, str]]:
         """What holds beside the rules: protected guests, commands, labels."""
         found: list[tuple[Effect, str]] = []
-        if intent.risk is not Risk.OPERATE or intent.interrupts:
+        if intent.risk is not Risk.OPERATE or intent.interrupts or STOP_TOOL in intent.tools:
             found += [
                 ("deny", f"guest {guest.vmid} is protected ({by})") for guest in guests if (by := self._protects(guest))
             ]

@@ -90,11 +90,12 @@ async def test_other_tasks_are_stopped_by_a_persons_leave_alone(
 
 
 @pytest.mark.parametrize("tool", ["stop_task", "call_api"])
-async def test_what_protects_a_guest_protects_what_others_do_with_it(
-    simulator: Simulator, tmp_path: Path, tool: str
+@pytest.mark.parametrize("user", ["root@pam", "root@pam!other"])
+async def test_what_protects_a_guest_protects_what_is_done_with_it(
+    simulator: Simulator, tmp_path: Path, tool: str, user: str
 ) -> None:
     upid = started(simulator, BACKUP)
-    attacker = server(simulator, tmp_path, "protected = [100]", user="root@pam!other")
+    attacker = server(simulator, tmp_path, "protected = [100]", user=user)
     async with Client(attacker, elicitation_callback=YES) as client:
         refused = await client.call_tool(tool, call_for(tool, upid))
     assert "guest 100 is protected" in text_of(refused)
