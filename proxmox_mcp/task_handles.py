@@ -17,7 +17,9 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.extension import Extension, MethodBinding
 from mcp.server.mcpserver.server import require_client_extension
 from mcp.shared.exceptions import MCPError
+from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
 from mcp.types import (
+    HEADER_MISMATCH,
     INTERNAL_ERROR,
     INVALID_PARAMS,
     INVALID_REQUEST,
@@ -117,6 +119,7 @@ class TaskHandles(Extension):
         return len(self._handles) < _MOST
 
     def _find(self, ctx: RequestContext, params: TaskParams) -> HandedOut:
+        _require_routable(ctx, params.task_id)
         require_client_extension(ctx, IDENTIFIER)
         created, call = self._handles.get(params.task_id, (0.0, None))
         if call is None or created <= self._now() - LIFETIME:
@@ -180,6 +183,13 @@ def _declares(ctx: RequestContext) -> bool:
     capabilities = ctx.session.client_capabilities
     declared = (capabilities.extensions if capabilities else None) or {}
     return IDENTIFIER in declared and ctx.protocol_version in _VERSIONS
+
+
+def _require_routable(ctx: RequestContext, task_id: str) -> None:
+    """Over HTTP, that the header which routes a request to the process that has the task names the same task."""
+    headers = getattr(ctx.request, "headers", None)
+    if headers is not None and decode_header_value(headers.get(MCP_NAME_HEADER)) != task_id:
+        raise MCPError(HEADER_MISMATCH, "The header Mcp-Name must be there, and name the task that taskId names.")
 
 
 def _group(ctx: RequestContext) -> TaskGroup:

@@ -114,7 +114,8 @@ async def test_elicitation_sep1330_enums(ctx: Context) -> str:
 # Since 2026-07-28: calls that end with questions.
 
 
-def _form(message: str, **properties: dict[str, str]) -> ElicitRequest:
+def form(message: str, **properties: dict[str, str]) -> ElicitRequest:
+    """A form with these fields."""
     schema: dict[str, Any] = {"type": "object", "properties": properties, "required": list(properties)}
     return ElicitRequest(params=ElicitRequestFormParams(message=message, requested_schema=schema))
 
@@ -124,11 +125,12 @@ def _sample(prompt: str) -> CreateMessageRequest:
     return CreateMessageRequest(params=CreateMessageRequestParams(messages=[message], max_tokens=50))
 
 
-def _asked(state: str | None = None, **questions: InputRequest) -> InputRequiredResult:
+def asked(state: str | None = None, **questions: InputRequest) -> InputRequiredResult:
+    """The end of a call that has questions."""
     return InputRequiredResult(input_requests=questions, request_state=state)
 
 
-def _filled_in(ctx: Context, question: str, field: str, kind: type = str) -> Any:
+def filled_in(ctx: Context, question: str, field: str, kind: type = str) -> Any:
     """The field of a form that the client came back with; None if it is not there, or not of its type."""
     answer = (ctx.input_responses or {}).get(question)
     if not isinstance(answer, ElicitResult) or answer.action != "accept":
@@ -154,8 +156,8 @@ def test_streaming_elicitation(ctx: Context) -> Answered:
 
 def test_input_required_result_elicitation(ctx: Context) -> Answered:
     """Asks for a name, until there is one."""
-    name = _filled_in(ctx, "user_name", "name")
-    return f"Hello, {name}!" if name else _asked(user_name=_form("What is your name?", name=_NAME))
+    name = filled_in(ctx, "user_name", "name")
+    return f"Hello, {name}!" if name else asked(user_name=form("What is your name?", name=_NAME))
 
 
 def test_input_required_result_sampling(ctx: Context) -> Answered:
@@ -163,7 +165,7 @@ def test_input_required_result_sampling(ctx: Context) -> Answered:
     answer = (ctx.input_responses or {}).get("capital_question")
     if isinstance(answer, CreateMessageResult):
         return f"the model says: {answer.content}"
-    return _asked(capital_question=_sample("What is the capital of France?"))
+    return asked(capital_question=_sample("What is the capital of France?"))
 
 
 def test_input_required_result_list_roots(ctx: Context) -> Answered:
@@ -171,14 +173,14 @@ def test_input_required_result_list_roots(ctx: Context) -> Answered:
     answer = (ctx.input_responses or {}).get("client_roots")
     if isinstance(answer, ListRootsResult):
         return f"the roots: {', '.join(str(root.uri) for root in answer.roots)}"
-    return _asked(client_roots=ListRootsRequest())
+    return asked(client_roots=ListRootsRequest())
 
 
 def test_input_required_result_request_state(ctx: Context) -> Answered:
     """Asks, and knows again what it asked."""
-    if ctx.request_state == "confirming" and _filled_in(ctx, "confirm", "ok", bool):
+    if ctx.request_state == "confirming" and filled_in(ctx, "confirm", "ok", bool):
         return "state-ok"
-    return _asked("confirming", confirm=_form("Please confirm.", ok={"type": "boolean"}))
+    return asked("confirming", confirm=form("Please confirm.", ok={"type": "boolean"}))
 
 
 def test_input_required_result_tampered_state(ctx: Context) -> Answered:
@@ -189,23 +191,23 @@ def test_input_required_result_tampered_state(ctx: Context) -> Answered:
 def test_input_required_result_multiple_inputs(ctx: Context) -> Answered:
     """Asks for three things at once."""
     questions: dict[str, InputRequest] = {
-        "user_name": _form("What is your name?", name=_NAME),
+        "user_name": form("What is your name?", name=_NAME),
         "greeting": _sample("Write a greeting."),
         "client_roots": ListRootsRequest(),
     }
     if ctx.request_state == "three" and questions.keys() <= (ctx.input_responses or {}).keys():
         return "all three are answered"
-    return _asked("three", **questions)
+    return asked("three", **questions)
 
 
 def test_input_required_result_multi_round(ctx: Context) -> Answered:
     """Asks for a name, then for a colour."""
     state = ctx.request_state or ""
-    if state.startswith("named ") and (colour := _filled_in(ctx, "step2", "color")):
+    if state.startswith("named ") and (colour := filled_in(ctx, "step2", "color")):
         return f"{state.removeprefix('named ')} likes {colour}"
-    if state == "begun" and (name := _filled_in(ctx, "step1", "name")):
-        return _asked(f"named {name}", step2=_form("Step 2: which colour do you like?", color=_NAME))
-    return _asked("begun", step1=_form("Step 1: what is your name?", name=_NAME))
+    if state == "begun" and (name := filled_in(ctx, "step1", "name")):
+        return asked(f"named {name}", step2=form("Step 2: which colour do you like?", color=_NAME))
+    return asked("begun", step1=form("Step 1: what is your name?", name=_NAME))
 
 
 def test_input_required_result_capabilities(ctx: Context) -> Answered:
@@ -213,15 +215,15 @@ def test_input_required_result_capabilities(ctx: Context) -> Answered:
     capabilities = ctx.client_capabilities
     questions: dict[str, InputRequest] = {}
     if capabilities is not None and capabilities.elicitation is not None:
-        questions["user_name"] = _form("What is your name?", name=_NAME)
+        questions["user_name"] = form("What is your name?", name=_NAME)
     if capabilities is not None and capabilities.sampling is not None:
         questions["greeting"] = _sample("Write a greeting.")
-    return _asked(None, **questions) if questions and not ctx.input_responses else "nothing to ask"
+    return asked(None, **questions) if questions and not ctx.input_responses else "nothing to ask"
 
 
 def test_input_required_result_prompt(ctx: Context) -> Answered:
     """A prompt that asks for its context."""
-    context = _filled_in(ctx, "user_context", "context")
+    context = filled_in(ctx, "user_context", "context")
     if context:
         return f"a prompt about {context}"
-    return _asked(user_context=_form("What is the prompt about?", context=_NAME))
+    return asked(user_context=form("What is the prompt about?", context=_NAME))

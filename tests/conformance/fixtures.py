@@ -2,7 +2,7 @@
 
 The suite cannot know what a server does, so it asks for things of fixed names that do something simple. Their names and
 what they answer are the suite's; nothing of this is part of the product. Those that ask the client something back are
-in `asking`.
+in `asking`, those that last in `lasting`.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from pydantic import Field
 
 from proxmox_mcp.server import ProxmoxServer
 from tests.conformance.asking import add_asking
+from tests.conformance.lasting import add_lasting
 
 # What a schema may hold since it may be any JSON Schema of 2020-12; the suite looks whether it arrives as it is.
 _ANY_SCHEMA: dict[str, Any] = {
@@ -68,6 +69,7 @@ def add_fixtures(server: ProxmoxServer) -> None:
     _add_prompts(server)
     _add_methods(server)
     add_asking(server)
+    add_lasting(server)
 
 
 def _add_tools(server: ProxmoxServer) -> None:

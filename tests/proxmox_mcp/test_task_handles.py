@@ -27,6 +27,11 @@ from tests.proxmox_mcp.tools.test_provisioning import CLOUD
 
 pytestmark = pytest.mark.anyio
 
+TOOLS = (
+    "clone_vm", "create_backup", "create_snapshot", "create_vm", "delete_vm", "get_vm_status", "get_vms", "manage_vm",
+    "provision_vm",
+)  # fmt: skip
+
 
 class Handle(Result):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow")
@@ -75,7 +80,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def server_of(simulator: Simulator, folder: Path, **more: Any) -> ProxmoxServer:
-    settings = Settings(access="admin", state_dir=folder / "state", retries=0, toolsets=("all",), **more)
+    settings = Settings(access="admin", state_dir=folder / "state", retries=0, tools=TOOLS, **more)
     return build_server(settings, Pve(settings, simulator.connect, cluster="lab", user="root@pam"))
 
 
