@@ -39,9 +39,10 @@ class FieldChange:
 
     def words(self) -> str:
         """`config.memory: 2048 → 4096`."""
-        if self.before is None:
+        # A record keeps a moment that never was as zero.
+        if self.before is None or (self.before == 0 and _is_moment(self.after)):
             return f"{self.field} set to {_word(self.after)}"
-        if self.after is None:
+        if self.after is None or (self.after == 0 and _is_moment(self.before)):
             return f"{self.field} removed (was {_word(self.before)})"
         return f"{self.field}: {_word(self.before)} → {_word(self.after)}"
 
@@ -190,8 +191,12 @@ def _name(record: Any) -> str:
     return f"{kind} {' '.join(map(str, key)) if isinstance(key, tuple) else key}"
 
 
+def _is_moment(value: Any) -> bool:
+    return isinstance(value, float) and value > _EPOCH
+
+
 def _word(value: Any) -> str:
-    if isinstance(value, float) and value > _EPOCH:
+    if _is_moment(value):
         return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if isinstance(value, bool) or value in ("", (), [], None):
         return {True: "yes", False: "no"}.get(value, "nothing") if isinstance(value, bool) else "nothing"

@@ -42,7 +42,9 @@ def play(
 ) -> Results:
     """Run a playbook; what each of its tasks returned, by the task's name. No task may fail."""
     given = [part for name, value in given_to_play.items() for part in ("-e", f"{name}={value}")]
-    inventory = ["-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={ansible.program('python')}"]
+    # As JSON: the path of an environment may hold a space.
+    interpreter = json.dumps({"ansible_python_interpreter": str(ansible.program("python"))})
+    inventory = ["-i", "localhost,", "-c", "local", "-e", interpreter]
     variables = {
         "ANSIBLE_HOME": str(folder / "ansible"),
         "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",

@@ -36,7 +36,13 @@ def test_a_task_is_told_by_what_it_came_to(homelab: Simulator) -> None:
     found = homelab.diff()
     assert found.seconds == 30
     assert "task qmstart 105 on pve2 by root@pam: OK" in found.words()
-    assert any(line.startswith("VM 105 (staging) changed: status: stopped → running") for line in found.words())
+    (line,) = [line for line in found.words() if line.startswith("VM 105 (staging)")]
+    assert line.startswith("VM 105 (staging) changed: status: stopped → running")
+    assert "started set to 20" in line
+    homelab.request("POST", "/nodes/pve1/qemu/100/status/stop")
+    homelab.clock.advance(30)
+    (line,) = [line for line in homelab.diff().words() if line.startswith("VM 100 (web)")]
+    assert "started removed (was 20" in line
 
 
 def test_what_is_made_and_removed(homelab: Simulator) -> None:

@@ -75,7 +75,9 @@ export function newFailures(changed, before) {
 
 function drawRequest(line) {
   const tone = line.status >= 500 ? "failed" : line.status >= 400 ? "refused" : "fine";
-  const what = h("span", { class: "what" }, line.path.replace(/^\/api2\/json/, ""), " ", h("span", { class: "who" }, line.user ?? "nobody"));
+  // A long path breaks after a slash where it can, not in a word.
+  const path = line.path.replace(/^\/api2\/json/, "").split(/(?<=\/)/).flatMap((part) => [part, h("wbr")]);
+  const what = h("span", { class: "what" }, ...path, " ", h("span", { class: "who" }, line.user ?? "nobody"));
   if (line.status >= 400 && line.reason) what.append(h("span", { class: "who" }, ` · ${line.reason}`));
   return h("li", { class: tone }, h("span", { class: "muted" }, clockTime(line.time)), h("span", { class: "status" }, String(line.status)),
     h("span", {}, line.method), what);
