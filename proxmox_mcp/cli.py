@@ -48,6 +48,12 @@ def serve(
     config: Annotated[
         Path | None, typer.Option(help="TOML file with settings; PROXMOX_CONFIG does the same.", show_default=False)
     ] = None,
+    env_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of variables; PROXMOX_ENV_FILE does the same. If not given, what .env says of the connection."
+        ),
+    ] = None,
     simulate: Annotated[
         str | None,
         typer.Option(metavar="SCENARIO", help="Serve a simulated cluster instead: a scenario's name, or its file."),
@@ -89,24 +95,27 @@ def serve(
     Every option is also an environment variable (PROXMOX_HOST, PROXMOX_ACCESS, …) and a key of the TOML file. Secrets
     are given there alone: PROXMOX_TOKEN_VALUE or PROXMOX_PASSWORD.
     """
-    beside = {"config", "simulate", "time_scale"}
+    beside = {"config", "env_file", "simulate", "time_scale"}
     options = {name: value for name, value in locals().items() if name not in {*beside, "beside"} and value is not None}
     try:
         if time_scale is not None and simulate is None:
             raise SettingsError("--time-scale is for a simulated cluster.", "Give --simulate too, or leave it out.")
-        _serve(options, config, simulate, time_scale)
+        _serve(options, (config, env_file), simulate, time_scale)
     except ProxmoxError as error:
         print(f"proxmox-mcp: {error}", file=sys.stderr)
         raise typer.Exit(_BAD_SETTINGS) from None
 
 
-def _serve(options: dict[str, Any], config: Path | None, simulate: str | None, time_scale: float | None) -> None:
+def _serve(
+    options: dict[str, Any], files: tuple[Path | None, Path | None], simulate: str | None, time_scale: float | None
+) -> None:
     # Thousands of objects are made while the SDK is imported, and none is garbage: looking for it takes a tenth of the
     # time. `serve_stdio` starts the collector again.
     gc.disable()
     from proxmox_mcp.settings import load_settings
 
-    settings = load_settings(options, config=config)
+    config, env_file = files
+    settings = load_settings(options, config=config, env_file=env_file)
     if simulate is None:
         settings.require_connection()
 

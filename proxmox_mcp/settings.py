@@ -1,8 +1,13 @@
 """Everything that can be configured, once.
 
-A setting comes from, in this order: an option of the command line, an environment variable, the file `.env` in the
-working directory, a TOML file (`--config`, or `PROXMOX_CONFIG`), its default. The variable of a field is its name in
-capitals behind `PROXMOX_`; the key in TOML is its name.
+A setting comes from, in this order: an option of the command line, an environment variable, a file of variables
+(`--env-file`, or `PROXMOX_ENV_FILE`; else `.env` in the working directory), a TOML file (`--config`, or
+`PROXMOX_CONFIG`), its default. The variable of a field is its name in capitals behind `PROXMOX_`; the key in TOML is
+its name.
+
+Whoever may write into a folder in which the server is started can put a `.env` there, an assistant among them. So one
+that nobody named says how PVE is reached and no more: not what an assistant may do, and not where a secret is sent
+that it does not hold itself.
 
 `Connection` is what one cluster needs; `Settings` is that and what the server as a whole needs. A second cluster would
 be a second `Connection`.
@@ -11,10 +16,12 @@ be a second `Connection`.
 import difflib
 import os
 import re
+import stat
+import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -33,6 +40,11 @@ Access = Literal["read", "operate", "admin"]
 Approval = Literal["ask", "client", "command", "model"]
 
 PREFIX = "PROXMOX_"
+
+_FOUND = Path(".env")
+_SECRETS = frozenset(("token_value", "password"))
+_WHERE = frozenset(("host", "port", "ca_file", "fingerprint", "verify_tls"))
+_HARMLESS = frozenset(("user", "token_name", "connect_timeout", "timeout", "concurrency", "retries", "log_level"))
 
 
 def _fingerprint(value: str) -> str:
@@ -215,46 +227,94 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _read_env_file(path: Path) -> dict[str, Any]:
     try:
-        return DotEnvSettingsSource(Settings, env_file=path, env_file_encoding="utf-8", env_ignore_empty=True)()
+        found = path.stat()
+        values = DotEnvSettingsSource(Settings, env_file=path, env_file_encoding="utf-8", env_ignore_empty=True)()
     except OSError as error:
         raise SettingsError(f"The file {path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise SettingsError(f"The file {path} is not text in UTF-8.") from None
+    if values and sys.platform != "win32":
+        if found.st_uid not in (os.geteuid(), 0):
+            raise SettingsError(f"The file {path} belongs to another user, whose settings are not taken.")
+        if found.st_mode & stat.S_IWOTH:
+            raise SettingsError(f"The file {path} can be written by everyone.", f"chmod o-w {path}")
+    return values
 
 
-def _layers(options: Mapping[str, Any], config: Path | None, env_file: Path | None) -> list[tuple[str, dict[str, Any]]]:
-    """The sources, the strongest first, each with how a value of it is named to the user."""
+class _Layer(NamedTuple):
+    """A source: how a value of it is named to the user, the values, and whether nobody asked for it."""
+
+    label: str
+    values: dict[str, Any]
+    found: bool = False
+
+
+def _named_file(given: Path | None, variable: str) -> Path | None:
+    """The file that an option names, or else a variable."""
+    if given is not None:
+        return given.expanduser()
+    named = os.environ.get(PREFIX + variable)
+    return Path(named).expanduser() if named else None
+
+
+def _layers(options: Mapping[str, Any], config: Path | None, env_file: Path | None) -> list[_Layer]:
+    """The sources, the strongest first."""
     given = InitSettingsSource(Settings, {key: value for key, value in options.items() if value is not None})()
     environment = EnvSettingsSource(Settings, env_ignore_empty=True)()
-    layers = [("--{option}", given), (PREFIX + "{variable}", environment)]
-    if env_file is not None and env_file.is_file():
-        layers.append((f"{PREFIX}{{variable}} in {env_file}", _read_env_file(env_file)))
-    named = config or (Path(os.environ[PREFIX + "CONFIG"]) if os.environ.get(PREFIX + "CONFIG") else None)
-    if named is not None:
-        layers.append((f"{{key}} in {named}", _read_toml(named.expanduser())))
+    layers = [_Layer("--{option}", given), _Layer(PREFIX + "{variable}", environment)]
+    named = _named_file(env_file, "ENV_FILE")
+    if named is not None or _FOUND.is_file():
+        path = named or _FOUND
+        layers.append(_Layer(f"{PREFIX}{{variable}} in {path}", _read_env_file(path), found=named is None))
+    toml = _named_file(config, "CONFIG")
+    if toml is not None:
+        layers.append(_Layer(f"{{key}} in {toml}", _read_toml(toml)))
     return layers
 
 
+def _check_found(found: set[str], merged: Mapping[str, Any]) -> None:
+    """Refuse what a file that nobody named must not decide; `found` are the settings that would come from it."""
+    secrets = _SECRETS & merged.keys()
+    refused = found - _SECRETS - _HARMLESS - (_WHERE if secrets <= found else set())
+    if refused:
+        names = ", ".join(sorted(f"{PREFIX}{name.upper()}" for name in refused))
+        why = (
+            "where a secret is sent that stands elsewhere"
+            if refused <= _WHERE
+            else "what an assistant may do, and how it is watched"
+        )
+        raise SettingsError(
+            f"{names} in {_FOUND}: {why}, is not taken from a file that just lies in the working directory.",
+            f"Set it in the environment or the file of --config, or name the file: --env-file {_FOUND} "
+            f"({PREFIX}ENV_FILE).",
+        )
+
+
 def load_settings(
-    options: Mapping[str, Any] | None = None, *, config: Path | None = None, env_file: Path | None = Path(".env")
+    options: Mapping[str, Any] | None = None, *, config: Path | None = None, env_file: Path | None = None
 ) -> Settings:
     """Read the settings from all their sources.
 
     Args:
         options: what the command line gave; `None` values count as not given.
         config: a TOML file; by default the one that `PROXMOX_CONFIG` names, if any.
-        env_file: a file of variables; `None` reads none.
+        env_file: a file of variables; by default the one that `PROXMOX_ENV_FILE` names, or else `.env` in the working
+            directory, of which only what concerns the connection is taken.
 
     Raises:
         SettingsError: one line that names the variable, option, or file and key of every bad value, and no value.
     """
     merged: dict[str, Any] = {}
     origin: dict[str, str] = {}
-    for label, values in _layers(options or {}, config, env_file):
-        for key, value in _split_token_id(values).items():
+    found: set[str] = set()
+    for layer in _layers(options or {}, config, env_file):
+        for key, value in _split_token_id(layer.values).items():
             if key in Settings.model_fields and key not in merged:
                 merged[key] = value
-                origin[key] = label.format(option=key.replace("_", "-"), variable=key.upper(), key=key)
+                origin[key] = layer.label.format(option=key.replace("_", "-"), variable=key.upper(), key=key)
+                if layer.found:
+                    found.add(key)
+    _check_found(found, merged)
     try:
         return Settings(**merged)
     except ValidationError as error:

@@ -83,7 +83,7 @@ def test_help_does_not_load_the_sdk(tmp_path: Path) -> None:
 
 
 def test_every_setting_but_a_secret_is_an_option() -> None:
-    options = set(inspect.signature(serve).parameters) - {"config", "simulate", "time_scale"}
+    options = set(inspect.signature(serve).parameters) - {"config", "env_file", "simulate", "time_scale"}
     secrets = {name for name, field in Settings.model_fields.items() if "Secret" in str(field.annotation)}
     assert options == set(Settings.model_fields) - secrets
     assert secrets == {"token_value", "password"}

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,66 @@ def test_fingerprints_in_any_usual_form(form: str) -> None:
 def test_what_a_connection_lacks_is_named(given: dict[str, str], says: str) -> None:
     with pytest.raises(SettingsError, match=says):
         load_settings(given).require_connection()
+
+
+_LATER = "not taken from a file that just lies in the working directory"
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields.keys()))
+def test_what_a_file_that_nobody_named_may_say(tmp_path: Path, name: str) -> None:
+    """Each setting is one or the other; a new one is refused until somebody thinks of it."""
+    values = {
+        "host": "pve1", "port": "1", "user": "a@pve", "token_name": "t", "token_value": "v", "password": "v",
+        "ca_file": str(tmp_path / ".env"), "fingerprint": "0" * 64, "verify_tls": "false", "connect_timeout": "1",
+        "timeout": "1", "concurrency": "1", "retries": "1", "log_level": "INFO", "access": "admin", "toolsets": "all",
+        "tools": "get_vms", "policy": str(tmp_path / ".env"), "approval": "model", "approval_minutes": "9",
+        "audit": "all", "upload_folder": str(tmp_path), "state_dir": str(tmp_path),
+    }  # fmt: skip
+    file = tmp_path / ".env"
+    file.write_text(f"PROXMOX_{name.upper()}={values[name]}\n")
+    safety = {"access", "toolsets", "tools", "policy", "approval", "approval_minutes", "audit", "upload_folder"}
+    if name in safety | {"state_dir"}:
+        with pytest.raises(SettingsError, match=f"PROXMOX_{name.upper()} in .env: .*{_LATER}.*--env-file"):
+            load_settings({})
+    else:
+        load_settings({})
+    assert name in load_settings({}, env_file=file).model_fields_set
+
+
+@pytest.mark.parametrize("name", ["HOST", "PORT", "CA_FILE", "FINGERPRINT", "VERIFY_TLS"])
+@pytest.mark.parametrize("secret", ["TOKEN_VALUE", "PASSWORD"])
+def test_no_found_file_says_where_a_secret_of_the_environment_is_sent(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, secret: str
+) -> None:
+    value = {"PORT": "1", "CA_FILE": ".env", "FINGERPRINT": "0" * 64, "VERIFY_TLS": "0"}.get(name, "evil.example")
+    (tmp_path / ".env").write_text(f"PROXMOX_{name}={value}\n")
+    monkeypatch.setenv(f"PROXMOX_{secret}", "secret")
+    with pytest.raises(SettingsError, match=f"PROXMOX_{name} in .env: where a secret is sent"):
+        load_settings({})
+    monkeypatch.setenv(f"PROXMOX_{name}", value)  # now it says nothing that counts
+    assert load_settings({}).secrets() == ("secret",)
+
+
+def test_a_found_file_may_hold_a_whole_connection(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PROXMOX_HOST=pve1\nPROXMOX_USER=a@pve!t\nPROXMOX_TOKEN_VALUE=secret\n")
+    settings = load_settings({})
+    assert (settings.host, settings.identity, settings.access) == ("pve1", "a@pve!t", "read")
+
+
+def test_a_variable_names_a_file_of_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "server.env"
+    file.write_text("PROXMOX_ACCESS=operate\n")
+    (tmp_path / ".env").write_text("PROXMOX_ACCESS=admin\n")  # which is not looked at, then
+    monkeypatch.setenv("PROXMOX_ENV_FILE", str(file))
+    assert load_settings({}).access == "operate"
+    with pytest.raises(SettingsError, match=r"none\.env cannot be read: No such file"):
+        load_settings({}, env_file=tmp_path / "none.env")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such rights")
+def test_a_file_that_everyone_may_write_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("PROXMOX_HOST=pve1\n")
+    file.chmod(0o666)
+    with pytest.raises(SettingsError, match=r"\.env can be written by everyone"):
+        load_settings({})
