@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from itertools import islice
 from typing import Any
@@ -35,6 +36,15 @@ def _is_quorate(world: World) -> bool:
         return False
     nodes = world.rows(Node).values()
     return 2 * sum(node.online for node in nodes) > len(nodes)
+
+
+# What a node does with a running machine or one of its own processes, and writes nothing of to the cluster's files.
+_WITHOUT_QUORUM = re.compile(r"/nodes/\{node\}/(?:qemu/\{vmid\}/(?:agent(?:/.+)?|monitor|sendkey)|tasks/\{upid\})")
+
+
+def may_write(world: World, path: str) -> bool:
+    """Whether a request that changes something is taken: with quorum, or where the cluster's files stay as they are."""
+    return is_quorate(world) or _WITHOUT_QUORUM.fullmatch(path) is not None
 
 
 # -- members -------------------------------------------------------------------------------------------------------

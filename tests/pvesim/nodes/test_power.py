@@ -237,6 +237,18 @@ def test_without_quorum_nothing_is_written_and_all_is_read(verb: str, path: str,
     simulator.request(verb, path, params)
 
 
+def test_what_runs_on_is_reached_without_quorum() -> None:
+    simulator = three_nodes(on(machine(100, agent="1"), agent=True))
+    lose(simulator, "pve2")
+    lose(simulator, "pve3")
+    agent = "/nodes/pve1/qemu/100/agent"
+    assert simulator.request("POST", f"{agent}/ping") == {"result": {}}
+    simulator.request("POST", f"{agent}/file-write", {"file": "/tmp/x", "content": "kept"})
+    assert simulator.request("GET", f"{agent}/file-read", {"file": "/tmp/x"})["content"] == "kept"
+    password = {"username": "root", "password": "a long one"}
+    simulator.request("POST", f"{agent}/set-user-password", password)
+
+
 def test_a_node_that_boots_without_quorum_waits_with_its_guests() -> None:
     simulator = three_nodes(on(machine(100, node="pve2", onboot=1)))
     command(simulator, "reboot")
