@@ -38,10 +38,10 @@ def allows(patterns: Iterable[str], command: Sequence[str]) -> bool:
 
 def forbids(patterns: Iterable[str], command: Sequence[str]) -> str:
     """The pattern that a command matches, or a command inside it; empty when there is none."""
-    lowered = list(_commands_in([word.lower() for word in command]))
+    lowered = [word.lower() for word in command]
     for pattern in patterns:
         words = [word.lower() for word in shlex.split(pattern)]
-        if any(_begins(words, inner) for inner in lowered):
+        if any(_begins(words, inner) for inner in _commands_in(lowered, len(words))):
             return pattern
     return ""
 
@@ -56,17 +56,17 @@ def _whole(pattern: Sequence[str], command: Sequence[str]) -> bool:
 def _begins(pattern: Sequence[str], command: Sequence[str]) -> bool:
     """Whether a command begins as a pattern; its program may be called by any path."""
     program = re.split(r"[/\\]", command[0])[-1].removesuffix(".exe")
-    return any(
-        _whole(pattern, [name, *command[1 : len(pattern)]]) or _whole(pattern, [name, *command[1:]])
-        for name in (command[0], program)
-    )
+    return any(_whole(pattern, [name, *command[1:]]) for name in (command[0], program))
 
 
-def _commands_in(words: Sequence[str]) -> Iterator[list[str]]:
-    """The command itself, from each of its words on, and what stands inside a word as a shell would take it apart."""
+def _commands_in(words: Sequence[str], length: int) -> Iterator[Sequence[str]]:
+    """The command from each of its words on, and what stands inside a word as a shell would take it apart.
+
+    No more than `length` words of each: so many are compared, and a command may have thousands.
+    """
     for start, word in enumerate(words):
-        yield list(words[start:])
+        yield words[start : start + length]
         inner = [part for part in _SEPARATORS.split(word) if part]
         if inner != [word]:
             for begin in range(len(inner)):
-                yield inner[begin:]
+                yield inner[begin : begin + length]

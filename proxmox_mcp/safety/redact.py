@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -16,16 +16,19 @@ HIDDEN = "[hidden]"
 # A secret that is shorter than this would also hide harmless text, such as every "a" in a log.
 _SHORTEST_SECRET = 4
 
+# Whoever writes a text may have made it for these patterns: none looks at a part of it more than a bounded number of
+# times, so that the work grows with the text and not with its square.
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # An API token in an Authorization header: PVEAPIToken=root@pam!name=UUID
     (re.compile(r"(P(?:VE|BS)APIToken=[^\s=:'\"]+[=:])[^\s,;'\"]+"), rf"\1{HIDDEN}"),
     # A ticket or CSRF token: PVE:root@pam:6B03C39F::signature, 6B03C39F:signature
-    (re.compile(r"\bP(?:VE|BS|VEVNC|MG)(?::|%3A)[^\s'\";,]+(?::|%3A){2}[^\s'\";,]+", re.IGNORECASE), HIDDEN),
+    (re.compile(r"\bP(?:VE|BS|VEVNC|MG)(?::|%3A)[^\s'\";,]{1,150}?(?::|%3A){2}[^\s'\";,]+", re.IGNORECASE), HIDDEN),
     (re.compile(r"(CSRFPreventionToken['\"]?\s*[:=]\s*['\"]?)[^\s'\",;}]+", re.IGNORECASE), rf"\1{HIDDEN}"),
     # A parameter named as a secret, in a form body, a query, JSON or a Python dict.
     (
         re.compile(
-            r"((?:[\w-]*password|passwd|passphrase|token_value|secret|sshkeys|tfa-challenge)['\"]?\s*[:=]\s*)(['\"]?)[^\s'\",;&}]+\2",
+            r"((?:password|passwd|passphrase|token_value|secret|sshkeys|tfa-challenge)['\"]?\s*[:=]\s*)"
+            r"(?:\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|['\"]?[^\s'\",;&}]+)",
             re.IGNORECASE,
         ),
         rf"\1{HIDDEN}",
@@ -39,6 +42,7 @@ _SECRET_NAME = re.compile(
     r"|ssh[_-]?public[_-]?keys?|tfa[_-]?challenge|csrfpreventiontoken|credentials?|input[_-]?data|encryption[_-]?key)",
     re.IGNORECASE,
 )
+_LONGEST_NAME = 100  # what a name ends with decides
 
 _of_this_call: ContextVar[tuple[str, ...]] = ContextVar("secrets_of_this_call", default=())
 
@@ -55,9 +59,13 @@ def _may_hold_secrets(text: str) -> bool:
     return any(telltale in lowered for telltale in _TELLTALES)
 
 
-@cache
 def is_secret_name(name: str) -> bool:
     """Whether a parameter or field of that name holds a secret."""
+    return _is_secret_name(name[-_LONGEST_NAME:])
+
+
+@lru_cache(4096)
+def _is_secret_name(name: str) -> bool:
     return _SECRET_NAME.fullmatch(name) is not None
 
 

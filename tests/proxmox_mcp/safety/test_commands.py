@@ -62,3 +62,10 @@ def test_a_command_is_allowed_by_itself_and_denied_by_itself(words: list[str]) -
 @given(WORDS, WORDS)
 def test_a_denied_command_cannot_hide_behind_another(words: list[str], before: list[str]) -> None:
     assert forbids([shlex.join([*words, "**"])], [*before, *words])
+
+
+def test_a_command_of_very_many_words_is_looked_through() -> None:
+    """A list of all its tails would fill the memory."""
+    words = ["sh", "-c", "a " * 10_000, *["b"] * 10_000]
+    assert forbids(["rm **", "c *"], words) == ""
+    assert forbids(["rm **"], [*words, "rm", "x"]) == "rm **"

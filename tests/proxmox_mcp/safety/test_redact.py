@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxmox_mcp.safety.redact import HIDDEN, RedactingFilter, Redactor
+from proxmox_mcp.safety.redact import HIDDEN, RedactingFilter, Redactor, is_secret_name
 
 UUID = "3f0b2a6e-1111-4222-8333-444455556666"
 
@@ -20,6 +20,9 @@ UUID = "3f0b2a6e-1111-4222-8333-444455556666"
         f"username=a&password={UUID}&x=1",
         f'{{"cipassword": "{UUID}"}}',
         f"token_value: '{UUID}'",
+        f'"password": "two words \\" {UUID}", "x": 1',
+        f"password='no end {UUID[:0]}{UUID}'",
+        f'root_password: "{UUID}',
     ],
 )
 def test_what_has_the_form_of_a_secret_is_hidden(text: str) -> None:
@@ -55,3 +58,25 @@ def test_log_lines_and_tracebacks_leave_without_secrets() -> None:
         logger.exception("as %s", "hunter2")
     assert "hunter2" not in stream.getvalue()
     assert "ValueError" in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "key " + "a" * 500_000,
+        "PVE:" * 50_000,
+        'password="' * 50_000,
+        "password" + " " * 500_000,
+        "PVEAPIToken=" * 50_000,
+        "my-" * 150_000 + "secret",
+    ],
+    ids=lambda text: text[:12],
+)
+def test_a_text_made_for_the_patterns_is_read_all_the_same(text: str) -> None:
+    """With work that grows with the square of its length, each of these takes many minutes."""
+    assert Redactor().text(text).startswith(text[:3])
+
+
+def test_a_name_of_any_length_is_judged_by_its_end() -> None:
+    assert is_secret_name("x_" * 500_000 + "password")
+    assert not is_secret_name("password" + "_x" * 500_000)
