@@ -74,7 +74,7 @@ Value = Annotated[Scalar | dict[str, Any] | list[Scalar | dict[str, Any]], Befor
 class Result(BaseModel):
     """What a tool returns. Fields that are `None` are left out everywhere."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
     def structured(self) -> dict[str, Any]:
         """The facts as JSON values, without the empty ones."""

@@ -1,9 +1,17 @@
-"""JSON Schemas as models and clients get them: what they need to know, and nothing else."""
+"""JSON Schemas as models and clients get them: what they need to know, and nothing else.
 
+Those of all tools are kept in a file, `tools/schemas.jsonl`, for to make them takes a third of a start. It is made from
+the declarations by `tests/snapshots/schemas.py`, and a test compares the two; what is not in it is made when asked for.
+"""
+
+import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from pydantic_core import core_schema
 
@@ -12,6 +20,39 @@ _UNREACHED = 100_000
 # Classes of characters that are ASCII in a JSON Schema, where Python's and pydantic's take in every script.
 _SHORT_CLASSES = (("[0-9]", r"\d"), ("A-Za-z0-9_", r"\w"))
 _DEFINITIONS = "#/$defs/"
+
+FILE = Path(__file__).with_name("tools") / "schemas.jsonl"
+"""The schemas that are kept: a line for each, `["inventory.get_vms", {…}]`."""
+
+
+def made_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The schema of a model of arguments, or of a result."""
+    return model.model_json_schema(schema_generator=SlimSchema)
+
+
+def kept_schema(declared: Callable[..., Any]) -> dict[str, Any] | None:
+    """The schema that is kept for a tool's arguments (of its function) or for a class of results, if one is."""
+    line = _lines().get(name_of(declared))
+    return None if line is None else json.loads(line)[1]
+
+
+def name_of(declared: Callable[..., Any]) -> str:
+    """What a tool's function, or a class of results, is called in the file."""
+    return f"{declared.__module__}.{declared.__qualname__}".removeprefix("proxmox_mcp.tools.")
+
+
+def write_schemas(schemas: Mapping[str, dict[str, Any]]) -> None:
+    """Keep these schemas, by `name_of`, in place of those that were kept."""
+    lines = (json.dumps([name, schemas[name]], separators=(",", ":"), ensure_ascii=False) for name in sorted(schemas))
+    FILE.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+@cache
+def _lines() -> dict[str, str]:
+    """The lines of the file by name. Each is read when it is asked for: a server needs those of its own tools."""
+    if not FILE.exists():
+        return {}
+    return {line[2 : line.index('"', 2)]: line for line in FILE.read_text(encoding="utf-8").splitlines()}
 
 
 class SlimSchema(GenerateJsonSchema):

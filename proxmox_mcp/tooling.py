@@ -27,20 +27,20 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 from typing import Annotated, Any, TypeVar
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
 from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
-from pydantic import ConfigDict, Field, ValidationError, create_model
+from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, create_model
 
 from proxmox_mcp.errors import SettingsError
 from proxmox_mcp.locate import Guests
 from proxmox_mcp.pve import Pve
 from proxmox_mcp.results import Preview, Result
-from proxmox_mcp.schemas import SlimSchema
+from proxmox_mcp.schemas import kept_schema, made_schema
 from proxmox_mcp.settings import Access, Settings
 from proxmox_mcp.tasks import Report, Tasks
 
@@ -252,7 +252,7 @@ def build_tool(declaration: Declaration, carry_out: CarryOut, *, confirm: bool =
         carry_out: carries a call out.
         confirm: a tool that changes something takes `confirm`, too, by which a model approves its own calls.
     """
-    arguments, parameters, output = _shapes(declaration.function, confirm and declaration.risk is not Risk.READ)
+    confirmed = confirm and declaration.risk is not Risk.READ
 
     async def run(ctx: Context[Any, Any], **given: Any) -> CallToolResult | InputRequiredResult:
         return await carry_out(declaration, ctx, given)
@@ -262,37 +262,77 @@ def build_tool(declaration: Declaration, carry_out: CarryOut, *, confirm: bool =
         name=declaration.name,
         title=declaration.title,
         description=declaration.description,
-        parameters=parameters,
-        fn_metadata=FuncMetadata(arg_model=arguments, output_model=output, output_schema=_output_schema(output)),
+        parameters=arguments_schema(declaration.function, confirmed),
+        fn_metadata=_Metadata.of(declaration.function, confirmed),
         is_async=True,
         context_kwarg="ctx",
         annotations=declaration.annotations,
     )
 
 
-@cache
-def _shapes(function: ToolFunction, confirm: bool) -> tuple[type["_StrictArguments"], dict[str, Any], type[Result]]:
-    """The model of a tool's arguments, its schema, and the class of its result; made once for all servers."""
-    signature = inspect.signature(function, eval_str=True)
-    fields: dict[str, Any] = {
-        parameter.name: (parameter.annotation, ... if parameter.default is parameter.empty else parameter.default)
-        for parameter in list(signature.parameters.values())[1:]
-    }
-    if confirm:
-        fields["confirm"] = (Confirm | None, None)
-    arguments = create_model(f"{function.__name__}_arguments", __base__=_StrictArguments, **fields)
-    return arguments, arguments.model_json_schema(schema_generator=SlimSchema), signature.return_annotation
-
-
-@cache
-def _output_schema(output: type[Result]) -> dict[str, Any]:
-    return output.model_json_schema(schema_generator=SlimSchema)
-
-
 class _StrictArguments(ArgModelBase):
     """Arguments of a tool: one that it does not know is refused, for it was meant to do something."""
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+
+@cache
+def arguments_of(function: ToolFunction, confirm: bool = False) -> type[ArgModelBase]:
+    """The model of a tool's arguments; made once for all servers."""
+    fields: dict[str, Any] = {
+        parameter.name: (parameter.annotation, ... if parameter.default is parameter.empty else parameter.default)
+        for parameter in list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+    }
+    if confirm:
+        fields["confirm"] = (Confirm | None, None)
+    return create_model(f"{function.__name__}_arguments", __base__=_StrictArguments, **fields)
+
+
+def result_of(function: ToolFunction) -> type[Result]:
+    """The class of what a tool returns."""
+    declared: type[Result] = inspect.get_annotations(function, eval_str=True)["return"]
+    return declared
+
+
+@cache
+def arguments_schema(function: ToolFunction, confirm: bool = False) -> dict[str, Any]:
+    """The schema of a tool's arguments, as a model gets it."""
+    if not confirm:
+        return kept_schema(function) or made_schema(arguments_of(function))
+    alone, further = arguments_schema(function), made_schema(create_model("_", confirm=(Confirm | None, None)))
+    return {**alone, "properties": {**alone["properties"], **further["properties"]}}
+
+
+@cache
+def result_schema(result: type[Result]) -> dict[str, Any]:
+    """The schema of a result, as a client gets it."""
+    return kept_schema(result) or made_schema(result)
+
+
+class _Metadata(FuncMetadata):
+    """What the SDK checks a call of a tool by.
+
+    The model of the arguments is made when the first call comes: those of all tools would double what a start takes
+    beside the SDK's own part, and most of them are never called. A result was checked when it was made.
+    """
+
+    _arguments: Callable[[], type[ArgModelBase]] = PrivateAttr()
+
+    @classmethod
+    def of(cls, function: ToolFunction, confirm: bool) -> "_Metadata":
+        """For a tool's function; `confirm`: it takes that argument, too."""
+        made = cls(arg_model=_StrictArguments, output_schema=result_schema(result_of(function)))
+        made._arguments = partial(arguments_of, function, confirm)
+        return made
+
+    def validate_arguments(self, arguments_to_validate: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of a call, checked, defaults among them.
+
+        Raises:
+            ValidationError: what is wrong with them.
+        """
+        self.arg_model = self._arguments()
+        return super().validate_arguments(arguments_to_validate)
 
 
 def argument_errors(error: ValidationError, tool: str, known: Iterable[str]) -> str:

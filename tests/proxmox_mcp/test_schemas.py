@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from proxmox_mcp.schemas import SlimSchema
-from proxmox_mcp.tooling import Declaration, build_tool, not_called
+from proxmox_mcp.tooling import Declaration, arguments_of
 from proxmox_mcp.tools import TOOLSETS
 
 
@@ -133,6 +133,5 @@ def _patterns(schema: Any) -> Iterator[str]:
 )
 def test_patterns_of_arguments_mean_ascii(declaration: Declaration) -> None:
     # PVE's names are; and a class of all scripts' letters makes a validator of megabytes.
-    arguments = build_tool(declaration, not_called).fn_metadata.arg_model
-    found = list(_patterns(arguments.model_json_schema()))
+    found = list(_patterns(arguments_of(declaration.function).model_json_schema()))
     assert not [pattern for pattern in found if "\\w" in pattern or "\\d" in pattern]
