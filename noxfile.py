@@ -58,8 +58,9 @@ def real(session: nox.Session) -> None:
 
 @nox.session
 def nested(session: nox.Session) -> None:
-    """The contracts on PVE in a virtual machine: `nox -s nested -- --iso proxmox-ve_9.x.iso`."""
-    install(session, "test")
+    """The contracts on PVE in a virtual machine: `nox -s nested -- --iso proxmox-ve_9.x.iso`, or `-- --debian`."""
+    # With uv, which builds the wheel that the Debian machine runs.
+    install(session, "dev")
     session.run("python", "-m", "tests.real.nested", *session.posargs)
 
 

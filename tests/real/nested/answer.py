@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-LABEL = "proxmox-ais"
 MODE_FILE = "auto-installer-mode.toml"
 ANSWER_FILE = "answer.toml"
 

@@ -1,20 +1,19 @@
 """The virtual machine that a nested node runs in: QEMU with a disk that is kept, and an overlay for each run."""
 
-import shutil
-import socket
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.real.node import NodeUnfit
-
-_END_SECONDS = 60
-
 
 @dataclass(frozen=True)
 class Machine:
-    """How QEMU is started. `port` on loopback leads to the machine's 8006."""
+    """How QEMU is started, and where the machine's files lie.
+
+    Attributes:
+        port: on loopback; it leads to the machine's 8006.
+        memory: MiB.
+        boot: how it starts, where its disk does not say that itself.
+    """
 
     folder: Path
     port: int
@@ -24,6 +23,7 @@ class Machine:
     console: bool = False
     qemu: str = "qemu-system-x86_64"
     forwards: Sequence[tuple[int, int]] = field(default=())
+    boot: Sequence[str] = field(default=())
 
     @property
     def base(self) -> Path:
@@ -35,64 +35,61 @@ class Machine:
         return self.folder / "run.qcow2"
 
     @property
+    def stamp(self) -> Path:
+        """What the disk was made from; it is there when the disk is whole."""
+        return self.folder / "installed"
+
+    @property
+    def password(self) -> Path:
+        """That of root@pam."""
+        return self.folder / "password"
+
+    @property
     def log(self) -> Path:
         """What the machine writes to its serial console."""
         return self.folder / "console.log"
+
+    @property
+    def complaints(self) -> Path:
+        """What QEMU itself says."""
+        return self.folder / "qemu.log"
+
+    @property
+    def screen(self) -> Path:
+        """The machine's screen when something failed."""
+        return self.folder / "screen.png"
+
+    def is_made_from(self, mark: str) -> bool:
+        """Whether the kept disk was made from just this."""
+        return self.base.is_file() and self.stamp.is_file() and self.stamp.read_text() == mark
 
     def command(self, disk: Path, iso: Path | None = None) -> list[str]:
         """QEMU's command line; with `iso` it boots that once and ends when the machine wants to restart."""
         pairs = [(self.port, 8006), *self.forwards]
         forwards = ",".join(f"hostfwd=tcp:127.0.0.1:{here}-:{there}" for here, there in pairs)
         # Nested guests take the processor's own virtualisation, where there is one to give on.
-        processor = ["-enable-kvm", "-cpu", "host"] if self.kvm else ["-accel", "tcg,thread=multi", "-cpu", "max"]
-        install = ["-cdrom", str(iso), "-boot", "once=d", "-no-reboot"] if iso else []
+        processor = ["-accel", "kvm", "-cpu", "host"] if self.kvm else ["-accel", "tcg,thread=multi", "-cpu", "max"]
+        start = ["-cdrom", str(iso), "-boot", "once=d", "-no-reboot"] if iso else list(self.boot)
         return [
             *(self.qemu, "-name", "pvemcp-nested", "-machine", "q35", *processor),
             *("-m", str(self.memory), "-smp", str(self.cpus)),
-            *("-drive", f"file={disk},if=virtio,format=qcow2,cache=unsafe"),
-            *("-netdev", f"user,id=net0,{forwards}", "-device", "virtio-net-pci,netdev=net0"),
-            *("-serial", f"file:{self.log}", "-display", "gtk" if self.console else "none", *install),
+            # The addresses are given: the installed system knows its network card by its place.
+            *("-drive", f"file={_escaped(disk)},if=none,id=disk0,format=qcow2,cache=unsafe"),
+            *("-device", "virtio-blk-pci,drive=disk0,addr=0x3"),
+            *("-netdev", f"user,id=net0,{forwards}", "-device", "virtio-net-pci,netdev=net0,addr=0x4"),
+            *("-serial", f"file:{_escaped(self.log)}", "-monitor", "stdio"),
+            *("-display", "gtk" if self.console else "none", *start),
         ]
 
-    def disk_commands(self, gibibytes: int = 32) -> tuple[list[str], list[str]]:
-        """What makes the disk to install on, and what makes an overlay on it."""
-        overlay = ["-f", "qcow2", "-F", "qcow2", "-b", str(self.base), str(self.overlay)]
-        return (
-            ["qemu-img", "create", "-q", "-f", "qcow2", str(self.base), f"{gibibytes}G"],
-            ["qemu-img", "create", "-q", *overlay],
-        )
+    def new_disk(self, gibibytes: int = 32) -> list[str]:
+        """Makes the disk to install on."""
+        return ["qemu-img", "create", "-q", "-f", "qcow2", str(self.base), f"{gibibytes}G"]
+
+    def new_overlay(self) -> list[str]:
+        """Makes an overlay, which takes what a run writes."""
+        return ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(self.base), str(self.overlay)]
 
 
-def kvm_works(device: Path = Path("/dev/kvm")) -> bool:
-    """Whether this user may use the processor's virtualisation."""
-    try:
-        with device.open("r+b"):
-            return True
-    except OSError:
-        return False
-
-
-def check_tools() -> None:
-    """Raises `NodeUnfit` when QEMU is not there."""
-    for tool in ("qemu-system-x86_64", "qemu-img"):
-        if shutil.which(tool) is None:
-            raise NodeUnfit(f"{tool} is not installed (apt install qemu-system-x86 qemu-utils).")
-
-
-def check_port(port: int) -> None:
-    """Raises `NodeUnfit` when something listens there."""
-    with socket.socket() as listener:
-        try:
-            listener.bind(("127.0.0.1", port))
-        except OSError:
-            raise NodeUnfit(f"Port {port} of this machine is taken: give another with --port.") from None
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End a machine, and see that it has ended."""
-    process.terminate()
-    try:
-        process.wait(_END_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def _escaped(path: Path) -> str:
+    """A path in an option that commas divide."""
+    return str(path).replace(",", ",,")

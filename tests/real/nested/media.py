@@ -1,4 +1,9 @@
-"""The installation medium: the official one, checked, with the answers on it."""
+"""The installation medium: the official one, checked, with the answers on it.
+
+Made as Proxmox's own assistant makes it (documented at pve.proxmox.com, "Automated Installation", prepared with
+`--fetch-from iso`): a copy of the medium gets two files more, and its ways to boot are kept. Where the first of them
+lies on the medium, the boot menu starts the automated installation by itself.
+"""
 
 import hashlib
 import shutil
@@ -6,8 +11,11 @@ import subprocess
 from pathlib import Path
 
 from tests.real.nested.answer import ANSWER_FILE, MODE_FILE, Answers, mode_toml
+from tests.real.nested.programs import run_tool
 from tests.real.node import NodeUnfit
 
+CAPABLE_FILE = "auto-installer-capable"
+"""What lies on every medium that can install by itself (PVE 8.2 and later)."""
 _CHUNK = 1 << 20
 
 
@@ -23,6 +31,16 @@ def check_iso(iso: Path, sha256: str | None) -> None:
             raise NodeUnfit(f"The checksum of {iso} is {found}, not {sha256}: fetch it again.")
 
 
+def check_installer(iso: Path) -> None:
+    """Raises `NodeUnfit` when it is no installer of Proxmox's, or one that is too old to install by itself."""
+    command = ["xorriso", "-indev", str(iso), "-find", f"/{CAPABLE_FILE}"]
+    if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        raise NodeUnfit(
+            f"{iso} is no installer that can install with no hands: there is no file {CAPABLE_FILE} on it. "
+            "Take the Proxmox VE ISO Installer, 9.0 or later."
+        )
+
+
 def checksum(path: Path) -> str:
     """SHA-256 in hexadecimal digits."""
     digest = hashlib.sha256()
@@ -32,28 +50,33 @@ def checksum(path: Path) -> str:
     return digest.hexdigest()
 
 
-def remaster_command(xorriso: str, iso: Path, folder: Path, target: Path) -> list[str]:
-    """Copies the medium with two files more; its ways to boot stay as they are."""
+def additions(medium: Path, folder: Path) -> list[str]:
+    """What adds both files of the folder to a medium, whose ways to boot stay as they are."""
     maps = [part for name in (MODE_FILE, ANSWER_FILE) for part in ("-map", str(folder / name), f"/{name}")]
-    return [xorriso, "-indev", str(iso), "-outdev", str(target), "-boot_image", "any", "replay", *maps, "-commit"]
+    return ["xorriso", "-boot_image", "any", "keep", "-dev", str(medium), *maps, "-commit"]
 
 
 def build(iso: Path, answers: Answers, folder: Path) -> Path:
-    """Make the medium that installs with no hands; it is kept until the ISO or the answers change.
+    """Make the medium that installs with no hands. It holds root's password: remove it after use.
 
     Raises:
-        NodeUnfit: xorriso is not there, or does not make it.
+        NodeUnfit: xorriso does not make it.
     """
-    xorriso = shutil.which("xorriso")
-    if xorriso is None:
-        raise NodeUnfit("xorriso, which writes the installation medium, is not installed (apt install xorriso).")
-    target = folder / "installer.iso"
+    medium = folder / "installer.iso"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / MODE_FILE).write_text(mode_toml())
-    (folder / ANSWER_FILE).write_text(answers.toml())
-    (folder / ANSWER_FILE).chmod(0o600)
-    target.unlink(missing_ok=True)
-    done = subprocess.run(remaster_command(xorriso, iso, folder, target), capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise NodeUnfit(f"xorriso cannot make the medium: {done.stderr.strip().splitlines()[-1:]}")
-    return target
+    added = [folder / MODE_FILE, folder / ANSWER_FILE]
+    try:
+        for path, text in zip(added, (mode_toml(), answers.toml()), strict=True):
+            path.touch(mode=0o600)
+            path.write_text(text)
+        medium.unlink(missing_ok=True)
+        medium.touch(mode=0o600)
+        shutil.copyfile(iso, medium)
+        run_tool(additions(medium, folder), "installation medium")
+    except BaseException:
+        medium.unlink(missing_ok=True)
+        raise
+    finally:
+        for path in added:
+            path.unlink(missing_ok=True)
+    return medium
