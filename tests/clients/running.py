@@ -31,7 +31,13 @@ class Served:
 
     port: int
     authority: Path
-    api: ProxmoxAPI
+
+    @property
+    def api(self) -> ProxmoxAPI:
+        """The API, logged in now: where time flies, a ticket's two hours are over before a module's tests are."""
+        return ProxmoxAPI(
+            "127.0.0.1", port=self.port, user="root@pam", password=PASSWORD, verify_ssl=str(self.authority)
+        )
 
     @property
     def environment(self) -> dict[str, str]:
@@ -97,8 +103,7 @@ def serving(scenario: str, folder: Path) -> Iterator[Served]:
             assert found, f"{printed}\n{(folder / 'pvesim.log').read_text()}"
             port = urlsplit(found[1]).port
             assert port is not None
-            api = ProxmoxAPI("127.0.0.1", port=port, user="root@pam", password=PASSWORD, verify_ssl=str(authority))
-            yield Served(port, authority, api)
+            yield Served(port, authority)
         finally:
             process.terminate()
             process.wait(timeout=20)
