@@ -6,7 +6,7 @@ Figures are PVE's own units in the structured form; the text shows them as peopl
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
@@ -16,6 +16,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from proxmox_mcp.errors import InvalidArgument
 
 Detail = Literal["concise", "full"]
+
+_SIZES = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 class Shown:
@@ -27,12 +29,8 @@ class Shown:
 
 def bytes_text(value: float) -> str:
     """A size as people read it: `1.5 GiB`."""
-    size = float(value)
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if abs(size) < 1024:
-            return f"{size:.4g} {unit}"
-        size /= 1024
-    return f"{size:.4g} PiB"
+    power = min(max(int(abs(value)).bit_length() - 1, 0) // 10, len(_SIZES) - 1)
+    return f"{value / 1024**power:.4g} {_SIZES[power]}"
 
 
 def seconds_text(value: float) -> str:
@@ -90,25 +88,26 @@ class Result(BaseModel):
         for name, value in self._facts():
             if isinstance(value, Result):
                 lines.extend(f"{name}.{line}" for line in value.text().splitlines())
-            elif isinstance(value, Mapping) and value:
+            elif isinstance(value, dict) and value:
                 lines.extend(f"{name}.{key}: {_on_one_line(inner)}" for key, inner in value.items())
-            elif isinstance(value, Sequence) and not isinstance(value, str) and value and isinstance(value[0], Result):
+            elif isinstance(value, list | tuple) and value and isinstance(value[0], Result):
                 tables.append(f"{name}:\n{table(value)}")
             elif name == "log_tail" and not value:
                 continue
-            elif isinstance(value, Sequence) and not isinstance(value, str) and name.endswith(("log", "log_tail")):
+            elif isinstance(value, list | tuple) and name.endswith(("log", "log_tail")):
                 tables.append("\n".join([f"{name}:", *(f"  {line}" for line in value)]))
             else:
                 lines.append(f"{name}: {_on_one_line(value)}")
         return "\n".join([*lines, *tables])
 
-    def _facts(self) -> Iterable[tuple[str, Any]]:
+    def _facts(self) -> list[tuple[str, Any]]:
         """Name and value of every field that is not empty; marked values are already text."""
         values = self.__dict__
-        for name, write in _writers(type(self)):
-            value = values[name]
-            if value is not None:
-                yield name, value if write is None else write(value)
+        return [
+            (name, value if write is None else write(value))
+            for name, write in _writers(type(self))
+            if (value := values[name]) is not None
+        ]
 
 
 @cache
@@ -131,6 +130,8 @@ def _optional_mark(info: Any) -> Shown | None:
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, str):
+        return value
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
@@ -148,13 +149,13 @@ def _on_one_line(value: Any) -> str:
 
 def table(rows: Sequence[Result]) -> str:
     """Records as lines with tabs between columns, below a line of column names; columns empty in all are left out."""
-    cells = [{name: _plain(value) for name, value in row._facts()} for row in rows]
+    cells = [{name: " ".join(_plain(value).split()) or "-" for name, value in row._facts()} for row in rows]
     used = {name for row in cells for name in row}
     columns = list(
         dict.fromkeys(name for kind in dict.fromkeys(map(type, rows)) for name, _ in _writers(kind) if name in used)
     )
     lines = ["\t".join(columns)]
-    lines.extend("\t".join(" ".join(row.get(name, "-").split()) or "-" for name in columns) for row in cells)
+    lines.extend("\t".join([row.get(name, "-") for name in columns]) for row in cells)
     return "\n".join(lines)
 
 

@@ -80,19 +80,14 @@ def _shortened(value: Any) -> Any:
     return [_shortened(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _free_texts(value: Any) -> set[str]:
+def _free_texts(value: dict[str, Any] | list[Any]) -> set[str]:
     """The names of the fields that hold free text: more than one word."""
     found: set[str] = set()
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            if name in _FREE_TEXT and _is_prose(inner):
-                found.add(name)
-            else:
-                found |= _free_texts(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            if isinstance(inner, Mapping | list):
-                found |= _free_texts(inner)
+    for name, inner in value.items() if isinstance(value, dict) else (("", inner) for inner in value):
+        if name in _FREE_TEXT and _is_prose(inner):
+            found.add(name)
+        elif isinstance(inner, dict | list):
+            found |= _free_texts(inner)
     return found
 
 

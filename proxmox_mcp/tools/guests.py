@@ -64,7 +64,8 @@ class GuestInfo(GuestStatus):
 
 
 _CONCISE = frozenset({"vmid", "name", "status", "qmpstatus", "lock", "uptime", "cpu", "cpus", "mem", "maxmem"})
-_WHILE_RUNNING = frozenset({"uptime", "cpu", "mem"})
+_CONCISE_AT_REST = _CONCISE - {"uptime", "cpu", "mem"}
+_FULL = frozenset(GuestStatus.model_fields)
 # What PVE keeps for itself: a reader of the configuration learns nothing from it.
 _MACHINE_MADE = frozenset({"digest", "meta", "smbios1", "vmgenid"})
 _SECRET_KEY = re.compile(r"password|secret|token|sshkeys", re.IGNORECASE)
@@ -134,14 +135,13 @@ def guest_status(record: dict[str, Any], node: str, detail: Detail) -> GuestStat
 
 
 def _known(record: dict[str, Any], node: str, detail: Detail) -> dict[str, Any]:
-    known = {key: value for key, value in record.items() if key in GuestStatus.model_fields}
-    if detail == "concise":
-        shown = _CONCISE if record.get("status") == "running" else _CONCISE - _WHILE_RUNNING
-        known = {key: value for key, value in known.items() if key in shown}
-        if known.get("qmpstatus") == known.get("status"):
-            known.pop("qmpstatus", None)
-    else:
+    concise = _CONCISE if record.get("status") == "running" else _CONCISE_AT_REST
+    shown = concise if detail == "concise" else _FULL
+    known = {key: value for key, value in record.items() if key in shown}
+    if detail == "full":
         known["tags"] = tags_of(record) or None
+    elif known.get("qmpstatus") == known.get("status"):
+        known.pop("qmpstatus", None)
     for key in ("lock", "template"):
         if not known.get(key):
             known.pop(key, None)

@@ -91,8 +91,9 @@ class ClusterStatus(Result):
     nodes: list[Member]
 
 
-_FULL_ONLY = frozenset({"disk", "maxdisk", "netin", "netout", "diskread", "diskwrite"})
-_WHILE_RUNNING = frozenset({"cpu", "mem", "uptime"})
+_FULL = frozenset(GuestRow.model_fields)
+_CONCISE = _FULL - {"disk", "maxdisk", "netin", "netout", "diskread", "diskwrite"}
+_CONCISE_AT_REST = _CONCISE - {"cpu", "mem", "uptime"}
 
 NameFilter = Annotated[str, Field(max_length=128, description="Part of the name")]
 TagFilter = Annotated[str, Field(max_length=64, description="Has this tag")]
@@ -210,10 +211,9 @@ def tags_of(record: dict[str, Any]) -> list[str]:
 
 def guest_row(record: dict[str, Any], detail: Detail) -> GuestRow:
     """A guest of `/cluster/resources` as a row; concise leaves out counters, and figures of what does not run."""
-    known = {key: value for key, value in record.items() if key in GuestRow.model_fields}
+    concise = _CONCISE if record.get("uptime") else _CONCISE_AT_REST
+    shown = concise if detail == "concise" else _FULL
+    known = {key: value for key, value in record.items() if key in shown}
     known["tags"] = tags_of(record) or None
     known["template"] = True if record.get("template") else None
-    if detail == "concise":
-        drop = _FULL_ONLY if record.get("uptime") else _FULL_ONLY | _WHILE_RUNNING
-        known = {key: value for key, value in known.items() if key not in drop}
     return GuestRow(**known)
