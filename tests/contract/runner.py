@@ -1,27 +1,31 @@
 """Runs the contract of a scenario on a target, step by step, as an MCP client would."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, NamedTuple
 
+import anyio
 import anyio.to_thread
 from mcp import Client
 from mcp.types import CallToolResult, ElicitResult, TextContent
-from proxmoxer import ProxmoxAPI, ResourceException
+from proxmoxer import ResourceException
 
+from proxmox_mcp.tools import TOOLSETS
 from pvesim.scenario import Scenario, load
 from pvesim.scenario.steps import AfterModel, ContractStepModel
 from tests.contract.matching import filled_in, mismatches
-from tests.contract.targets import ROOT, Target
+from tests.contract.targets import ROOT, Api, Target
 
 Era = Literal["auto", "legacy"]
 """Of the protocol: `auto` is the newest that both sides speak, `legacy` the one with a handshake."""
 ERAS: tuple[Era, ...] = ("auto", "legacy")
 
 FOLDER = Path(__file__).resolve().parents[2] / "scenarios"
+_READS = frozenset(tool.name for toolset in TOOLSETS for tool in toolset.declarations if tool.risk == "read")
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 4.0
 
 
 class ContractBroken(AssertionError):
@@ -66,7 +70,7 @@ async def run_contract(name: str, target: Target, era: Era, told: Told = lambda 
     return left_out
 
 
-async def _run_steps(target: Target, session: "_Session", api: ProxmoxAPI, told: Told) -> tuple[list[str], list[str]]:
+async def _run_steps(target: Target, session: "_Session", api: Api, told: Told) -> tuple[list[str], list[str]]:
     """The steps that were left out, and the step that did not hold with what is wrong."""
     left_out = []
     answers: dict[str, Any] = {}
@@ -77,14 +81,25 @@ async def _run_steps(target: Target, session: "_Session", api: ProxmoxAPI, told:
             continue
         began = time.monotonic()
         try:
-            problems = await _run_step(step, session, answers)
-            problems += await anyio.to_thread.run_sync(_after, step, api, answers)
+            problems = await _run_step(step, session, answers, target.patience)
+            problems += await _after(step, api, answers, target.patience)
         except (KeyError, ResourceException) as error:
             problems = [str(error)]
         told(StepRun(step.name, "broken" if problems else "passed", time.monotonic() - began, "; ".join(problems)))
         if problems:
             return left_out, [f"step {step.name!r}: {step.call.tool}", *problems]
     return left_out, []
+
+
+async def _until(look: Callable[[], Awaitable[tuple[list[str], bool]]], patience: float) -> list[str]:
+    """What is wrong at a look, and at more of them for so many seconds while another can do no harm."""
+    end, pause = time.monotonic() + patience, _FIRST_PAUSE
+    while True:
+        problems, harmless = await look()
+        if not problems or not harmless or time.monotonic() >= end:
+            return problems
+        await anyio.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
 class _Session:
@@ -126,10 +141,22 @@ async def _decline(context: Any, params: Any) -> ElicitResult:
     return ElicitResult(action="decline")
 
 
-async def _run_step(step: ContractStepModel, session: _Session, answers: dict[str, Any]) -> list[str]:
-    result = await session.call(step, filled_in(step.call.arguments, answers))
+async def _run_step(
+    step: ContractStepModel, session: "_Session", answers: dict[str, Any], patience: float
+) -> list[str]:
+    """Call the tool; one that changes something is called again only if it was refused, as is expected of it."""
+
+    async def look() -> tuple[list[str], bool]:
+        result = await session.call(step, filled_in(step.call.arguments, answers))
+        answers[step.name] = result.structured_content
+        harmless = step.call.tool in _READS or (step.error is not None and bool(result.is_error))
+        return _judged(step, result, answers), harmless
+
+    return await _until(look, patience)
+
+
+def _judged(step: ContractStepModel, result: CallToolResult, answers: dict[str, Any]) -> list[str]:
     text = "\n".join(content.text for content in result.content if isinstance(content, TextContent))
-    answers[step.name] = result.structured_content
     if step.error is not None:
         if not result.is_error:
             return [f"expected an error with {step.error!r}, got {result.structured_content}"]
@@ -140,11 +167,19 @@ async def _run_step(step: ContractStepModel, session: _Session, answers: dict[st
     return mismatches(filled_in(step.expect, answers), result.structured_content) if step.expect is not None else []
 
 
-def _after(step: ContractStepModel, api: ProxmoxAPI, answers: dict[str, Any]) -> list[str]:
-    return [problem for after in step.after for problem in _shown(after, api, answers)]
+async def _after(step: ContractStepModel, api: Api, answers: dict[str, Any], patience: float) -> list[str]:
+    """What the API does not show after the step."""
+    problems: list[str] = []
+    for after in step.after:
+
+        async def look(after: AfterModel = after) -> tuple[list[str], bool]:
+            return await anyio.to_thread.run_sync(_shown, after, api, answers), True
+
+        problems += await _until(look, patience)
+    return problems
 
 
-def _shown(after: AfterModel, api: ProxmoxAPI, answers: dict[str, Any]) -> list[str]:
+def _shown(after: AfterModel, api: Api, answers: dict[str, Any]) -> list[str]:
     path = filled_in(after.get, answers)
     data = api(path.strip("/")).get(**after.params)
     return mismatches(filled_in(after.data, answers), data, f"GET {path}")

@@ -5,6 +5,7 @@ A target is made for one test and thrown away after it. `simulated` decides whet
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -27,11 +28,15 @@ ROOT = "root@pam"
 UPLOADS = Path(__file__).with_name("uploads")
 """What the contracts may upload."""
 
+Api = Callable[[str], Any]
+"""Called with a path, as `proxmoxer.ProxmoxAPI` is."""
+
 
 class Target(ABC):
-    """A cluster in the state of a scenario."""
+    """A cluster in the state of a scenario. `patience` is for how many seconds what it shows may lag behind."""
 
     simulated = True
+    patience = 0.0
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
@@ -62,7 +67,7 @@ class Target(ABC):
         return build_server(settings, self.pve(settings, user))
 
     @abstractmethod
-    def api(self) -> ProxmoxAPI:
+    def api(self) -> Api:
         """The PVE API as root sees it, past the MCP server."""
 
     def credentials(self, user: str) -> dict[str, Any]:

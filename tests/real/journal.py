@@ -6,7 +6,8 @@ It stands in the comment of the run's pool. The pool is made first and removed l
 import json
 from typing import Any
 
-from tests.real.node import Found, NodeUnfit, RealNode
+from tests.real.found import Found, check_range
+from tests.real.node import RealNode
 
 MARK = "Made by a contract run; what was before: "
 
@@ -15,16 +16,16 @@ def begin(node: RealNode, found: Found, pool: str, first: int, last: int) -> Non
     """Make or mark the pool, and let PVE pick free ids from the range alone.
 
     Raises:
-        NodeUnfit: there are guests in the range; nothing was changed.
+        NodeUnfit: there is something in the range; nothing was changed.
     """
+    check_range(node, found, first, last)
     before = _before(node, pool)
-    taken = [vmid for vmid in found.guests if first <= vmid <= last]
-    if taken:
-        raise NodeUnfit(f"There are guests in the range {first}-{last} already: {', '.join(map(str, taken))}.")
     kept = {
         "next-id": node.get("cluster/options").get("next-id"),
         "pool": before,
         "firewall": found.firewall_in_use,
+        "network": found.network_pending,
+        "virtual": found.virtual_networks,
     }
     if before is None:
         node.post("pools", poolid=pool, comment=MARK + json.dumps(kept))
@@ -39,8 +40,7 @@ def end(node: RealNode, pool: str) -> bool:
     if marked is None or not str(marked.get("comment", "")).startswith(MARK):
         return False
     kept = json.loads(marked["comment"].removeprefix(MARK))
-    if not kept["firewall"]:
-        empty_firewall(node)
+    _empty(node, firewall=not kept["firewall"], network=not kept["network"], virtual=not kept["virtual"])
     _restore_next_id(node, kept["next-id"])
     if kept["pool"] is None:
         node.delete("pools", poolid=pool)
@@ -55,14 +55,39 @@ def begun(node: RealNode, pool: str) -> bool:
     return marked is not None and str(marked.get("comment", "")).startswith(MARK)
 
 
-def empty_firewall(node: RealNode) -> None:
-    """Remove the rules and options of cluster and node, where there were none before."""
+def put_back(node: RealNode, found: Found) -> None:
+    """Empty what was empty when the node was looked at: its firewall, what waits for its network, virtual networks."""
+    _empty(
+        node, firewall=not found.firewall_in_use, network=not found.network_pending, virtual=not found.virtual_networks
+    )
+
+
+def _empty(node: RealNode, *, firewall: bool, network: bool, virtual: bool) -> None:
+    if firewall:
+        _empty_firewall(node)
+    if network and node.pending_network():
+        node.delete(f"nodes/{node.name}/network")
+    if virtual:
+        _empty_virtual_networks(node)
+
+
+def _empty_firewall(node: RealNode) -> None:
+    """Remove the rules and options of cluster and node: those of the cluster first, which switch it on."""
     for path in ("cluster/firewall", f"nodes/{node.name}/firewall"):
         options = [key for key in node.get(f"{path}/options") if key != "digest"]
         if options:
             node.put(f"{path}/options", delete=",".join(options))
         for _ in node.get(f"{path}/rules"):
             node.delete(f"{path}/rules/0")
+
+
+def _empty_virtual_networks(node: RealNode) -> None:
+    for entry in node.get("cluster/sdn/vnets"):
+        for subnet in node.get(f"cluster/sdn/vnets/{entry['vnet']}/subnets"):
+            node.delete(f"cluster/sdn/vnets/{entry['vnet']}/subnets/{subnet['subnet']}")
+        node.delete(f"cluster/sdn/vnets/{entry['vnet']}")
+    for entry in node.get("cluster/sdn/zones"):
+        node.delete(f"cluster/sdn/zones/{entry['zone']}")
 
 
 def _before(node: RealNode, pool: str) -> dict[str, Any] | None:

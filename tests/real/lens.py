@@ -5,28 +5,37 @@ speak of what was there before: guests outside the range, storages and users tha
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from proxmoxer import ResourceException
 
 from tests.real.names import ROOT, Names
 
+Request = Callable[[str, str, dict[str, Any]], Any]
+"""Makes a request: the verb in small letters, the path, the parameters."""
+
 
 class Lens:
     """Is called as a `proxmoxer.ProxmoxAPI` is: `lens("nodes/pve1/qemu").get()`."""
 
-    def __init__(self, api: Any, names: Names, mine: Callable[[Mapping[str, Any]], bool]) -> None:
-        self._api, self._names, self._mine = api, names, mine
+    def __init__(self, request: Request, names: Names, mine: Callable[[Mapping[str, Any]], bool]) -> None:
+        self._request, self._names, self._mine = request, names, mine
 
     def __call__(self, path: str) -> "_Seen":
-        return _Seen(self._api(self._names.path(path)), self._names, self._mine)
+        return _Seen(partial(self._send, self._names.path(path)), self._names, self._mine)
+
+    def _send(self, path: str, verb: str, params: dict[str, Any]) -> Any:
+        return self._request(verb, path, params)
 
 
 class _Seen:
     """One path of the API."""
 
-    def __init__(self, resource: Any, names: Names, mine: Callable[[Mapping[str, Any]], bool]) -> None:
-        self._resource, self._names, self._mine = resource, names, mine
+    def __init__(
+        self, send: Callable[[str, dict[str, Any]], Any], names: Names, mine: Callable[[Mapping[str, Any]], bool]
+    ) -> None:
+        self._send, self._names, self._mine = send, names, mine
 
     def get(self, **params: Any) -> Any:
         return self._request("get", params)
@@ -42,7 +51,7 @@ class _Seen:
 
     def _request(self, verb: str, params: Mapping[str, Any]) -> Any:
         try:
-            data = getattr(self._resource, verb)(**self._names.params(params))
+            data = self._send(verb, self._names.params(params))
         except ResourceException as error:
             raise self._renamed(error) from None
         if isinstance(data, list):
@@ -65,8 +74,21 @@ class Mine:
 
     def __call__(self, entry: Mapping[str, Any]) -> bool:
         return all(
-            check(entry) for check in (self._guest, self._storage, self._user, self._task, self._log, self._pool)
+            check(entry)
+            for check in (
+                self._node,
+                self._guest,
+                self._storage,
+                self._user,
+                self._group,
+                self._task,
+                self._log,
+                self._pool,
+            )
         )
+
+    def _node(self, entry: Mapping[str, Any]) -> bool:
+        return entry.get("node") in (None, self._names.node[1])
 
     def _guest(self, entry: Mapping[str, Any]) -> bool:
         vmid = str(entry.get("vmid", ""))

@@ -2,37 +2,25 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from proxmox_mcp.tools import TOOLSETS
 from pvesim.scenario import Scenario
 from pvesim.scenario.firewall_model import FirewallModel
-from pvesim.scenario.model import GuestModel, StorageModel
+from pvesim.scenario.model import ContainerModel, GuestModel, StorageModel
 from pvesim.scenario.steps import ContractStepModel
+from tests.real.found import Found
 from tests.real.names import PREFIX, Names, ids_of, mapped_ids
-from tests.real.node import Found
+from tests.real.risks import risk_of
 
-_READS = frozenset(tool.name for toolset in TOOLSETS for tool in toolset.declarations if tool.risk == "read")
-# Their writes are not about the run's own guests, storages and users.
-_NODE_WIDE = {
-    "networking": "it would change the node's own network",
-    "node_admin": "it would change the node itself",
-    "availability": "high availability would arm the node's watchdog",
-}
-_WRITES = {
-    tool.name: why
-    for toolset in TOOLSETS
-    for tool in toolset.declarations
-    if tool.name not in _READS and (why := _NODE_WIDE.get(toolset.name))
-}
-_WATCHED = frozenset(name for name, why in _WRITES.items() if why == _NODE_WIDE["availability"])
-_TOO_LOW = "is not available at access level"
-_HA_READS = frozenset(("get_cluster_ha_status", "get_ha_setup"))
 _FIREWALL_WRITES = frozenset(("add_firewall_rule", "update_firewall_rule", "delete_firewall_rule"))
 _SNAPSHOT_TOOLS = frozenset(
     ("create_snapshot", "list_snapshots", "update_snapshot", "rollback_snapshot", "delete_snapshot")
 )
+_HA_RULES = frozenset(("set_ha_rule", "delete_ha_rule", "get_ha_setup"))
+# What these name is made by one step and gone on with by others.
+_MADE = ("job_id", "rule", "zone", "vnet", "iface")
+_ANY_CONTENT = "backup,images,iso,rootdir,vztmpl"
 _REFERENCE = re.compile(r"\$\{([^.}]+)")
 _USER = re.compile(r"(?<![\w.-])[a-z][\w.-]*@pve(?![\w.-])")
 FOLDER = "/var/tmp/pvemcp-test"
@@ -57,6 +45,9 @@ class Plan:
         self.node = next(iter(scenario.nodes), "pve1")
         every = _USUAL if scenario.storages is None else scenario.storages
         self.storages = {name: model for name, model in every.items() if _possible(model)}
+        thin = [name for name, model in self.storages.items() if model.type == "lvmthin"]
+        # Two storages on one pool would show each other's disks, so that only one is on it.
+        self.on_thin_pool = thin[0] if thin and found.thin_pool is not None else None
         gone = every.keys() - self.storages.keys()
         self.vms = {vmid: model for vmid, model in scenario.vms.items() if self._is_here(model, gone)}
         self.containers = {vmid: model for vmid, model in scenario.containers.items() if self._is_here(model, gone)}
@@ -76,14 +67,16 @@ class Plan:
         tools = {step.call.tool for step in scenario.contract}
         filtered = scenario.firewall != FirewallModel() or bool(tools & _FIREWALL_WRITES)
         cards = any(key.startswith("net") for guest in guests for key in guest.config)
+        switched_on = bool(scenario.firewall.cluster.options.get("enable"))
         reasons = {
             "it has guests that are made in numbers": bool(scenario.fleet.vms or scenario.fleet.containers),
             "it injects faults": bool(scenario.faults or scenario.timeline),
             "it has realms or roles of its own": bool(scenario.realms or scenario.roles),
-            "the node has no container template": bool(self.containers) and found.template is None,
             "the node has no bridge": cards and found.bridge is None,
             "only root@pam, with its password, can lock guests": locked and not found.is_root,
             "the node has firewall rules of its own": filtered and found.firewall_in_use,
+            "it switches the firewall on, which other guests on the node would notice": switched_on
+            and bool(found.guests),
         }
         return next((reason for reason, holds in reasons.items() if holds), None)
 
@@ -93,41 +86,62 @@ class Plan:
 
     def _steps_left_out(self) -> Iterator[tuple[str, str]]:
         known: set[str] = set()
+        missing: set[str] = set()
         for step in self.scenario.contract:
             why = step.simulated_only or self._why(step)
-            used = set(_REFERENCE.findall(_text(step)))
-            if why is None and used & known:
-                why = f"it goes on from a step that is left out ({', '.join(sorted(used & known))})"
+            used = set(_REFERENCE.findall(_text(step))) & known
+            if why is None and used:
+                why = f"it goes on from a step that is left out ({', '.join(sorted(used))})"
+            if why is None and step.error is None and (name := _named_in(_text(step), missing)):
+                why = f"it goes on with {name}, which a step that is left out would make"
             if why is not None:
                 known.add(step.name)
+                if step.error is None:
+                    missing |= {str(value) for key, value in step.call.arguments.items() if key in _MADE}
                 yield step.name, why
 
     def _why(self, step: ContractStepModel) -> str | None:
         tool, arguments = step.call.tool, step.call.arguments
-        refused = step.error is not None and (step.user is not None or _TOO_LOW in step.error)
-        bearable = self.found.throwaway and tool not in _WATCHED
-        if tool in _WRITES and not refused and not bearable:
-            return _WRITES[tool]
-        if tool in _HA_READS and (self.scenario.ha.resources or len(self.scenario.nodes) > 1):
-            return _NODE_WIDE["availability"]
-        # Rules do nothing while the firewall is off, which it stays.
-        if tool == "set_firewall_options" and "vmid" not in arguments and not refused:
-            return "it would change the firewall of the node itself"
-        if tool in _SNAPSHOT_TOOLS and arguments.get("vmid") in self.containers and self.found.thin_pool is None:
+        if why := risk_of(step, self.scenario, self.found) or self._not_before_9(step):
+            return why
+        if tool in _SNAPSHOT_TOOLS and self._in_a_folder(arguments.get("vmid")):
             return "a directory holds no snapshots of containers, and the node has no thin pool"
         text = _text(step)
-        if self.found.thin_pool is None and any(f"{name}:vm-" in json.dumps(arguments) for name in self._thin()):
-            return "a disk in a directory has another name, and the node has no thin pool"
-        for name in sorted(self.absent):
-            if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text):
-                return f"it speaks of {name}, which a single node with its own disks does not have"
-        for vmid in sorted(self.absent_ids):
-            if re.search(rf"(?<!\w){vmid}(?!\w)", text):
-                return f"it speaks of guest {vmid}, which is not on the one node"
+        thin = [name for name, model in self.storages.items() if model.type == "lvmthin" and self.is_folder(name)]
+        if any(f"{name}:vm-" in json.dumps(arguments) for name in thin):
+            return "a disk in a directory has another name, and the node has no thin pool for it"
+        if name := _named_in(text, self.absent):
+            return f"it speaks of {name}, which a single node with its own disks does not have"
+        if vmid := _named_in(text, {str(vmid) for vmid in self.absent_ids}):
+            return f"it speaks of guest {vmid}, which is not on the one node"
         return None
 
-    def _thin(self) -> list[str]:
-        return [name for name, model in self.storages.items() if model.type == "lvmthin"]
+    def _not_before_9(self, step: ContractStepModel) -> str | None:
+        if self.found.major >= 9:
+            return None
+        if step.call.tool in _HA_RULES and step.error is None:
+            return f"PVE {self.found.major} has groups for high availability, no rules"
+        if "VM.GuestAgent" in (step.error or ""):
+            return f"PVE {self.found.major} has one privilege for all that an agent does"
+        return None
+
+    def is_folder(self, name: str) -> bool:
+        """Whether a storage of the scenario is a directory there, and not the thin pool."""
+        return name != self.on_thin_pool
+
+    def _in_a_folder(self, vmid: Any) -> bool:
+        container = self.containers.get(vmid)
+        return container is not None and self.is_folder(self.storage_of(container))
+
+    def storage_of(self, container: ContainerModel) -> str:
+        """Where a container's root file system is: where the scenario says, else on the first that takes one."""
+        said = str(container.config.get("rootfs", "")).partition(":")[0]
+        return said or next(name for name in self.storages if "rootdir" in self.content_of(name).split(","))
+
+    def content_of(self, name: str) -> str:
+        """What a storage of the scenario takes, as PVE writes it."""
+        content = self.storages[name].config.get("content", _ANY_CONTENT)
+        return ",".join(content) if isinstance(content, list) else str(content)
 
     def names(self, first: int, last: int, identity: str) -> Names:
         """The names of the scenario and of the node, both ways.
@@ -159,7 +173,12 @@ class Plan:
 
 
 def _possible(storage: StorageModel) -> bool:
-    return storage.type in ("dir", "lvmthin") and storage.active
+    """Directories are made, and stand in for file systems of the node that it may not have."""
+    return storage.type in ("dir", "lvmthin", "zfspool") and storage.active
+
+
+def _named_in(text: str, names: Iterable[str]) -> str | None:
+    return next((name for name in sorted(names) if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text)), None)
 
 
 def _text(step: ContractStepModel) -> str:

@@ -9,12 +9,13 @@ from proxmoxer import ResourceException
 
 from pvesim.scenario import Scenario
 from tests.contract.runner import ContractBroken, StepRun, contracts, run_contract
-from tests.real import journal
+from tests.real import ground, journal
+from tests.real.found import Found, look
 from tests.real.names import RangeTooSmall
-from tests.real.node import Found, NodeUnfit, RealNode, SetupFailed, look
+from tests.real.node import NodeUnfit, RealNode, SetupFailed
 from tests.real.plan import Plan
 from tests.real.record import Record
-from tests.real.sweep import clear
+from tests.real.sweep import clear, end
 from tests.real.target import Real
 
 POOL = "pvemcp-test"
@@ -66,13 +67,15 @@ def run_all(
     check_free(found, told=told)
     record = Record("real", found.version)
     journal.begin(node, found, pool, first, last)
+    chosen = only or contracts()
     try:
-        for name, scenario in (only or contracts()).items():
+        found = ground.prepare(node, found, chosen.values())
+        for name, scenario in chosen.items():
             _run_one(node, found, name, scenario, record, (pool, first, last))
             say(_line(name, record.scenarios[name]))
     finally:
         clear(node, first, last)
-        journal.end(node, pool)
+        end(node, pool)
     return record
 
 

@@ -9,8 +9,9 @@ from tests.real.names import PREFIX, Names
 from tests.real.node import RealNode, SetupFailed
 from tests.real.plan import FOLDER, Plan
 
-_NOT_GIVEN = frozenset(("path", "nodes", "vgname", "thinpool", "server", "export", "is_mountpoint"))
-_CONTENT = "backup,images,iso,rootdir,vztmpl"
+_NOT_GIVEN = frozenset(("path", "nodes", "vgname", "thinpool", "pool", "blocksize", "sparse", "is_mountpoint"))
+_TOLD_WITHIN = 60.0  # what the cluster is told of guests and storages, every ten seconds, has arrived by then
+_KEPT_WITHIN = 180.0  # the manager of high availability has begun its work by then
 _LAST = frozenset(("lock", "protection", "template"))
 
 
@@ -37,14 +38,32 @@ class Setup:
         self._make_pools()
         self._make_acl()
         self._make_firewall()
+        self._make_ha()
+        self._wait_until_told()
+
+    def _wait_until_told(self) -> None:
+        """A node tells the cluster of its guests and storages every ten seconds; the cluster's lists lag that much."""
+        if self.node.until(self._is_told, _TOLD_WITHIN) is None:
+            raise SetupFailed(f"the cluster's list of guests and storages is not right after {_TOLD_WITHIN:g} s")
+
+    def _is_told(self) -> bool:
+        path = f"nodes/{self.found.node}"
+        told = {entry["id"]: entry for entry in self.node.get("cluster/resources")}
+        guests = {
+            f"{kind}/{guest['vmid']}": guest for kind in ("qemu", "lxc") for guest in self.node.get(f"{path}/{kind}")
+        }
+        mine = {f"storage/{self.found.node}/{storage}" for storage in self.names.storages.values()}
+        return all(_is_right(told.get(id, {}), guest) for id, guest in guests.items()) and all(
+            entry.get("status") == "available" for id, entry in told.items() if id in mine
+        )
 
     # -- storages ------------------------------------------------------------------------------------------------------
 
     def _make_storage(self, name: str, storage: StorageModel) -> None:
         options = {key: _listed(value) for key, value in storage.config.items() if key not in _NOT_GIVEN}
-        options.setdefault("content", _CONTENT)
+        options["content"] = self.plan.content_of(name)
         there = self.names.storages[name]
-        if storage.type == "lvmthin" and self.found.thin_pool is not None:
+        if not self.plan.is_folder(name) and self.found.thin_pool is not None:
             group, pool = self.found.thin_pool
             where = {"type": "lvmthin", "vgname": group, "thinpool": pool}
         else:
@@ -81,8 +100,11 @@ class Setup:
         path = f"nodes/{self.found.node}/{kind}"
         there = self.names.ids[vmid]
         config = self._config(kind, {key: value for key, value in model.config.items() if key not in _LAST})
-        if kind == "lxc":
-            config["ostemplate"] = self.found.template
+        if isinstance(model, ContainerModel):
+            storage = self.names.storages[self.plan.storage_of(model)]
+            config = {"rootfs": f"{storage}:1", **config, "ostemplate": self.found.template}
+        elif not self.found.kvm:
+            config = {**config, "kvm": 0}
         self.node.run("post", path, vmid=there, pool=self.pool, **config)
         path = f"{path}/{there}"
         self._make_snapshots(path, model)
@@ -100,8 +122,6 @@ class Setup:
     def _config(self, kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
         """A configuration as the create method takes it there."""
         options = {key: _listed(value, ";" if key == "tags" else ",") for key, value in config.items()}
-        if kind == "lxc" and "hostname" in options:
-            options = {"rootfs": f"{self._for_containers()}:1", **options}
         return {key: self._on_storage(kind, value) for key, value in self.names.params(options).items()}
 
     def _on_storage(self, kind: str, value: Any) -> Any:
@@ -112,21 +132,14 @@ class Setup:
         return f"{value},format=qcow2" if new and kind == "qemu" and self._is_folder(storage) else value
 
     def _is_folder(self, there: str) -> bool:
-        here = next(here for here, name in self.names.storages.items() if name == there)
-        return self.plan.storages[here].type == "dir" or self.found.thin_pool is None
-
-    def _for_containers(self) -> str:
-        for name, storage in self.plan.storages.items():
-            if "rootdir" in _listed(storage.config.get("content", _CONTENT)).split(","):
-                return name
-        raise SetupFailed("the scenario has containers, and no storage for them")
+        return self.plan.is_folder(next(here for here, name in self.names.storages.items() if name == there))
 
     def _make_snapshots(self, path: str, model: GuestModel) -> None:
         for snapshot in model.snapshots:
             options = {"description": snapshot.description} if snapshot.description else {}
             self.node.run("post", f"{path}/snapshot", snapname=snapshot.name, **options)
 
-    # -- access, pools, firewall ---------------------------------------------------------------------------------------
+    # -- access, pools, firewall, high availability ------------------------------------------------------------------
 
     def _make_access(self) -> None:
         for groupid, group in self.scenario.groups.items():
@@ -182,6 +195,33 @@ class Setup:
         # Each new rule is put before the others.
         for rule in reversed(rules):
             self.node.post(path, **rule)
+
+    def _make_ha(self) -> None:
+        """Only on a node that nobody uses afterwards: a guest that is kept makes the manager arm its watchdog."""
+        if not self.found.throwaway:
+            return
+        for sid, options in self.scenario.ha.resources.items():
+            self.node.post("cluster/ha/resources", sid=self.names.text(sid), **options)
+        wanted = {
+            self.names.text(sid): options.get("state", "started") for sid, options in self.scenario.ha.resources.items()
+        }
+        if self.node.until(lambda: wanted.items() <= self._kept().items(), _KEPT_WITHIN) is None:
+            raise SetupFailed(f"guests under high availability are not as they should be: {self._kept()}")
+
+    def _kept(self) -> dict[str, str]:
+        entries = self.node.get("cluster/ha/status/current")
+        return {entry["sid"]: entry["state"] for entry in entries if entry["type"] == "service"}
+
+
+def _is_right(told: Mapping[str, Any], guest: Mapping[str, Any]) -> bool:
+    """Whether the cluster knows a guest as its node does. Whether a VM is paused, only the cluster's list says."""
+    running = told.get("status") not in ("unknown", "stopped", None)
+    return (
+        told.get("name") == guest.get("name")
+        and bool(told.get("template")) == bool(guest.get("template"))
+        and told.get("status") not in ("unknown", None)
+        and running == (guest["status"] == "running")
+    )
 
 
 def _listed(value: Any, separator: str = ",") -> str:

@@ -1,16 +1,19 @@
 """Leaves a node as it was before a run: by the range of ids, the prefix of names, and the run's journal."""
 
-import time
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from proxmoxer import ResourceException
 
-from tests.real import journal
+from tests.real import ground, journal
+from tests.real.found import look
 from tests.real.names import PREFIX
-from tests.real.node import NodeUnfit, RealNode, SetupFailed, look
+from tests.real.node import NodeUnfit, RealNode, SetupFailed
 
 _PATIENCE = 120.0
+# Tasks that name no guest, and may still work on what is about to be removed.
+_WAITED_FOR = frozenset(("vzdump", "download", "imgcopy", "imgdel"))
 
 
 def sweep(node: RealNode, pool: str, first: int, last: int) -> list[str]:
@@ -27,33 +30,49 @@ def sweep(node: RealNode, pool: str, first: int, last: int) -> list[str]:
     if not journal.begun(node, pool):
         raise NodeUnfit(f"There is no pool {pool} with the mark of a run on the node, so nothing is removed.")
     removed = clear(node, first, last)
+    ended = end(node, pool)
+    return [*removed, *ended]
+
+
+def end(node: RealNode, pool: str) -> list[str]:
+    """End a run whose scenarios are cleared away: remove what it made for all of them, and put back what was."""
+    removed = list(_storages(node, kept=()))
     journal.end(node, pool)
     return [*removed, f"pool {pool}"]
 
 
 def clear(node: RealNode, first: int, last: int) -> list[str]:
-    """Remove what a scenario made; the journal stays."""
+    """Remove what a scenario made; the journal, and what is for all scenarios, stay."""
     _wait_for_tasks(node, first, last)
-    removed = [*_jobs(node), *_guests(node, first, last), *_firewall(node), *_storages(node)]
+    removed = [*_jobs(node), *_kept(node, first, last), *_guests(node, first, last), *_firewall(node)]
+    removed += _storages(node, kept=(ground.STORAGE,), first=first, last=last)
     return [*removed, *_access(node), *_pools(node)]
 
 
 def _wait_for_tasks(node: RealNode, first: int, last: int) -> None:
-    """Tasks of the run's guests end by themselves, or are stopped when they take too long."""
-    until, pause = time.monotonic() + _PATIENCE, 0.05
-    while running := [task["upid"] for task in node.get(f"nodes/{node.name}/tasks", source="active") if _is_ours(
-            task, first, last)]:  # fmt: skip
-        if time.monotonic() > until:
-            for upid in running:
-                node.delete(f"nodes/{node.name}/tasks/{upid}")
-            until += _PATIENCE
-        time.sleep(pause)
-        pause = min(pause * 2, 2.0)
+    """Tasks of the run's guests and storages end by themselves, or are stopped when they take too long."""
+    if node.until(lambda: not _active(node, first, last), _PATIENCE) is None:
+        # A task that names nothing of the run's may be someone else's.
+        for task in _active(node, first, last):
+            if _names_ours(task, first, last):
+                node.delete(f"nodes/{node.name}/tasks/{task['upid']}")
+        node.until(lambda: not _active(node, first, last), _PATIENCE)
 
 
-def _is_ours(task: dict[str, Any], first: int, last: int) -> bool:
-    id = str(task.get("id", ""))
-    return not task.get("endtime") and id.isdecimal() and first <= int(id) <= last
+def _active(node: RealNode, first: int, last: int) -> list[dict[str, Any]]:
+    tasks = [task for task in node.get(f"nodes/{node.name}/tasks", source="active") if not task.get("endtime")]
+    return [task for task in tasks if _names_ours(task, first, last) or _is_one_of_ours(node, task)]
+
+
+def _names_ours(task: dict[str, Any], first: int, last: int) -> bool:
+    what, _, where = str(task.get("id", "")).partition("@")
+    ours = what.isdecimal() and first <= int(what) <= last
+    return ours or what.startswith(PREFIX) or where.startswith(PREFIX)
+
+
+def _is_one_of_ours(node: RealNode, task: dict[str, Any]) -> bool:
+    user = node.connection.identity
+    return task.get("type") in _WAITED_FOR and not task.get("id") and task.get("user") in (user, user.partition("!")[0])
 
 
 def _jobs(node: RealNode) -> Iterator[str]:
@@ -63,11 +82,31 @@ def _jobs(node: RealNode) -> Iterator[str]:
             yield f"backup job {job['id']}"
 
 
+def _kept(node: RealNode, first: int, last: int) -> Iterator[str]:
+    """Guests under high availability, and the rules for them."""
+    mine = re.compile(r"(?:vm|ct):(\d+)")
+    if node.major >= 9:
+        for rule in node.get("cluster/ha/rules"):
+            if all(first <= int(vmid) <= last for vmid in mine.findall(rule["resources"])):
+                node.delete(f"cluster/ha/rules/{rule['rule']}")
+                yield f"HA rule {rule['rule']}"
+    for resource in node.get("cluster/ha/resources"):
+        if first <= int(resource["sid"].partition(":")[2]) <= last:
+            node.delete(f"cluster/ha/resources/{resource['sid']}")
+            yield f"HA resource {resource['sid']}"
+
+
 def _guests(node: RealNode, first: int, last: int) -> Iterator[str]:
-    guests = [guest for guest in node.get("cluster/resources", type="vm") if first <= guest["vmid"] <= last]
+    # The node's own lists, for those of the cluster lag behind.
+    guests = [
+        {**guest, "type": kind, "vmid": int(guest["vmid"])}
+        for kind in ("qemu", "lxc")
+        for guest in node.get(f"nodes/{node.name}/{kind}")
+        if first <= int(guest["vmid"]) <= last
+    ]
     # What was cloned from a template goes before it.
     for guest in sorted(guests, key=lambda guest: bool(guest.get("template"))):
-        path = f"nodes/{guest['node']}/{guest['type']}/{guest['vmid']}"
+        path = f"nodes/{node.name}/{guest['type']}/{guest['vmid']}"
         _unlock(node, path)
         if node.get(f"{path}/status/current")["status"] == "running":
             node.run("post", f"{path}/status/stop")
@@ -94,14 +133,16 @@ def _firewall(node: RealNode) -> Iterator[str]:
             yield f"security group {group['group']}"
 
 
-def _storages(node: RealNode) -> Iterator[str]:
+def _storages(node: RealNode, *, kept: tuple[str, ...], first: int = 0, last: int = 0) -> Iterator[str]:
+    """Storages that the run made. What lies in a directory is the run's; a thin pool is shared with others."""
     for storage in node.get("storage"):
         name = storage["storage"]
-        if not name.startswith(PREFIX):
+        if not name.startswith(PREFIX) or name in kept:
             continue
-        if storage["type"] == "dir":
+        if not storage.get("disable"):
             for volume in node.get(f"nodes/{node.name}/storage/{name}/content"):
-                _remove_volume(node, name, volume)
+                if storage["type"] == "dir" or first <= int(volume.get("vmid") or 0) <= last:
+                    _remove_volume(node, name, volume)
         node.delete(f"storage/{name}")
         yield f"storage {name}"
 

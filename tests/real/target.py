@@ -2,17 +2,16 @@
 
 from typing import Any, Self
 
-from proxmoxer import ProxmoxAPI
-
 from proxmox_mcp.pve import Pve
 from proxmox_mcp.settings import Access, Settings
 from proxmox_mcp.transport import open_connection
 from pvesim.scenario import Scenario
 from pvesim.scenario.steps import ContractStepModel
 from tests.contract.targets import ROOT, UPLOADS, Target
-from tests.real.journal import empty_firewall
-from tests.real.lens import Lens, Mine
-from tests.real.node import Found, RealNode
+from tests.real.found import Found
+from tests.real.journal import put_back
+from tests.real.lens import Lens, Mine, Request
+from tests.real.node import RealNode
 from tests.real.plan import Plan
 from tests.real.setup import Setup
 from tests.real.sweep import clear
@@ -27,6 +26,7 @@ class Real(Target):
     """
 
     simulated = False
+    patience = 40.0  # lists of the cluster lag ten seconds behind, other things a little more
 
     def __init__(self, scenario: Scenario, node: RealNode, found: Found, pool: str, first: int, last: int) -> None:
         super().__init__(scenario)
@@ -35,8 +35,7 @@ class Real(Target):
         self._names = self._plan.names(first, last, node.connection.identity)
         self._mine = Mine(self._names, first, last)
         self._setup = Setup(node, self._plan, self._names, pool)
-        if not found.firewall_in_use:
-            self._to_close.callback(empty_firewall, node)
+        self._to_close.callback(put_back, node, found)
         self._to_close.callback(clear, node, first, last)
 
     def __enter__(self) -> Self:
@@ -72,12 +71,15 @@ class Real(Target):
         return login
 
     def pve(self, settings: Settings, user: str) -> Pve:
-        return Pve(settings, connect=lambda: self._lens(settings), user=user)
+        return Pve(settings, connect=lambda: self._lens(self._opened(settings)), user=user)
 
-    def api(self) -> ProxmoxAPI:
-        return self._lens(self.node.connection)
+    def api(self) -> Lens:
+        return self._lens(self.node.request)
 
-    def _lens(self, connection: Any) -> Lens:
-        opened = open_connection(connection)
+    def _opened(self, settings: Settings) -> Request:
+        opened = open_connection(settings)
         self._to_close.callback(opened.close)
-        return Lens(opened.api, self._names, self._mine)
+        return lambda verb, path, params: getattr(opened.api(path), verb)(**params)
+
+    def _lens(self, request: Request) -> Lens:
+        return Lens(request, self._names, self._mine)

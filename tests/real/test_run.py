@@ -3,13 +3,12 @@
 from typing import Any
 
 import pytest
-from proxmoxer import ResourceException
 
-from proxmox_mcp.errors import ProxmoxError
 from pvesim.scenario import Scenario, load
 from tests.contract.runner import FOLDER
 from tests.real.conftest import Served
 from tests.real.node import NodeUnfit, RealNode
+from tests.real.record import Record
 from tests.real.run import run_all
 from tests.real.sweep import sweep
 
@@ -26,11 +25,11 @@ class Breaking(RealNode):
 
     left = 0
 
-    def _request(self, verb: str, path: str, params: dict[str, Any]) -> Any:
+    def request(self, verb: str, path: str, params: dict[str, Any]) -> Any:
         self.left -= verb != "get"
         if self.left < 0:
             raise Broken
-        return super()._request(verb, path, params)
+        return super().request(verb, path, params)
 
 
 def test_what_a_node_can_do_passes_and_the_rest_is_named(served: Served) -> None:
@@ -61,15 +60,22 @@ def test_a_step_that_does_not_hold_is_told_and_the_node_is_cleared(served: Serve
     assert served.state() == before
 
 
+def passed(record: Record, scenario: str) -> set[str]:
+    return {run.step for run in record.scenarios[scenario] if run.state == "passed"}
+
+
 def test_what_concerns_the_node_as_a_whole_is_run_where_nobody_needs_it_afterwards(served: Served) -> None:
     networking = {"networking": load(FOLDER / "contract" / "networking.yaml")}
+    before = served.state()
     node = served.node()
     spared = run_all(node, lambda line: None, only=networking)
+    assert served.state() == before
     used = run_all(node, lambda line: None, only=networking, throwaway=True)
     node.close()
     assert "it would change the node's own network" in spared.reasons()
     assert used.counts()["broken"] == 0, [run for runs in used.scenarios.values() for run in runs if run.why]
-    assert used.counts()["passed"] > spared.counts()["passed"] + 10
+    more = passed(used, "networking") - passed(spared, "networking")
+    assert {"apply it", "apply the virtual networks"} <= more
 
 
 def test_a_state_that_the_node_refuses_is_told_and_the_next_scenario_runs(served: Served) -> None:
@@ -146,13 +152,6 @@ def test_a_user_without_rights_is_told_the_command_that_gives_them(served: Serve
     served.simulator.connect().access.users.post(userid="small@pve", password="small-secret")
     node = served.node(user="small@pve", password="small-secret")
     with pytest.raises(NodeUnfit, match=r"lacks Datastore.Allocate.*pveum acl modify / --users 'small@pve'"):
-        run_all(node, lambda line: None, only=SOME)
-    node.close()
-
-
-def test_a_wrong_password_is_told(served: Served) -> None:
-    node = served.node(password="wrong")
-    with pytest.raises((ProxmoxError, ResourceException), match=r"authentication failure|password"):
         run_all(node, lambda line: None, only=SOME)
     node.close()
 
