@@ -29,7 +29,8 @@ from proxmox_mcp.resources import add_resources, declared, reader
 from proxmox_mcp.safety.foreign import guarded, visible
 from proxmox_mcp.safety.gate import Gate
 from proxmox_mcp.safety.policy import Policy
-from proxmox_mcp.safety.redact import RedactingFilter, redactor, secrets_in
+from proxmox_mcp.safety.redact import RedactingFilter, redactor
+from proxmox_mcp.safety.secret_names import secrets_in
 from proxmox_mcp.settings import Settings
 from proxmox_mcp.task_handles import TaskHandles
 from proxmox_mcp.tasks import TaskResult, Tasks

@@ -9,7 +9,8 @@ from proxmox_mcp.results import Preview
 from proxmox_mcp.safety.foreign import visible
 from proxmox_mcp.safety.intent import Intent
 from proxmox_mcp.safety.preview import digest_of
-from proxmox_mcp.safety.redact import redactor, secrets_in
+from proxmox_mcp.safety.redact import redactor
+from proxmox_mcp.safety.secret_names import secrets_in
 from proxmox_mcp.tooling import Arguments, Call, Declaration
 
 # How long to wait is no part of what is done.

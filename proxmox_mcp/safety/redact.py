@@ -7,14 +7,12 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
-HIDDEN = "[hidden]"
+from proxmox_mcp.safety.secret_names import SHORTEST, is_secret_name, named, place_of
 
-# A secret that is shorter than this would also hide harmless text, such as every "a" in a log.
-_SHORTEST_SECRET = 4
+HIDDEN = "[hidden]"
 
 # Whoever writes a text may have made it for these patterns: none looks at a part of it more than a bounded number of
 # times, so that the work grows with the text and not with its square.
@@ -24,6 +22,24 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # A ticket or CSRF token: PVE:root@pam:6B03C39F::signature, 6B03C39F:signature
     (re.compile(r"\bP(?:VE|BS|VEVNC|MG)(?::|%3A)[^\s'\";,]{1,150}?(?::|%3A){2}[^\s'\";,]+", re.IGNORECASE), HIDDEN),
     (re.compile(r"(CSRFPreventionToken['\"]?\s*[:=]\s*['\"]?)[^\s'\",;}]+", re.IGNORECASE), rf"\1{HIDDEN}"),
+    # Who logs in at a URL, and what a query there shows to be let in.
+    (re.compile(r"(://)[^\s/?#'\"@]{1,300}@"), rf"\1{HIDDEN}@"),
+    (
+        re.compile(
+            r"([?&;](?:[\w.-]{0,30}[-_.])?(?:sig|signature|token|key|auth|code|credential|pass|pwd)s?=)[^\s'\"&;#]+",
+            re.IGNORECASE,
+        ),
+        rf"\1{HIDDEN}",
+    ),
+    # A private key, and a variable of an environment that is named as a secret.
+    (re.compile(r"(-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----)[^-]*"), rf"\1{HIDDEN}"),
+    (
+        re.compile(
+            r"((?:SECRET|TOKEN|PASSWORD|PASSWD|API_?KEY|ACCESS_KEY|PRIVATE_KEY)(?!_?(?:NAME|ID|FILE|TYPE)=)[A-Z0-9_]{0,40}=)"
+            r"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s'\",;&}]+)"
+        ),
+        rf"\1{HIDDEN}",
+    ),
     # A parameter named as a secret, in a form body, a query, JSON or a Python dict.
     (
         re.compile(
@@ -36,54 +52,20 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 
 
-# The names of parameters and of fields of answers whose values are nobody's business.
-_SECRET_NAME = re.compile(
-    r"(?:.*[_-])?(?:ci)?(?:password|passwd|passphrase|secret|token|token[_-]?value|ticket|api[_-]?key|private[_-]?key|ssh[_-]?keys?"
-    r"|ssh[_-]?public[_-]?keys?|tfa[_-]?challenge|csrfpreventiontoken|credentials?|input[_-]?data|encryption[_-]?key)",
-    re.IGNORECASE,
-)
-_LONGEST_NAME = 100  # what a name ends with decides
-
 _of_this_call: ContextVar[tuple[str, ...]] = ContextVar("secrets_of_this_call", default=())
 
 
 # A text without any of these holds nothing of the above; to know that takes a hundredth of the time.
 _TELLTALES = (
     "pve:", "pve%3a", "pveapi", "pvevnc", "pbs:", "pbs%3a", "pbsapi", "pmg:", "pmg%3a", "pass", "token", "secret",
-    "ticket", "key", "tfa", "csrf", "credential", "input",
+    "ticket", "key", "tfa", "csrf", "credential", "input", "challenge", "header", '"env"', "otp", "recovery", "plugin",
+    "webhook", "://",
 )  # fmt: skip
 
 
 def _may_hold_secrets(text: str) -> bool:
     lowered = text.lower()
     return any(telltale in lowered for telltale in _TELLTALES)
-
-
-def is_secret_name(name: str) -> bool:
-    """Whether a parameter or field of that name holds a secret."""
-    return _is_secret_name(name[-_LONGEST_NAME:])
-
-
-@lru_cache(4096)
-def _is_secret_name(name: str) -> bool:
-    return _SECRET_NAME.fullmatch(name) is not None
-
-
-def secrets_in(value: Any, name: str = "") -> Iterator[str]:
-    """The texts among arguments, or in an answer, that stand under the name of a secret."""
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from secrets_in(inner, name if is_secret_name(name) else _name_in(value, str(key)))
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from secrets_in(inner, name)
-    elif isinstance(value, str) and is_secret_name(name):
-        yield value
-
-
-def _name_in(record: Mapping[Any, Any], key: str) -> str:
-    """A field's name; PVE gives the secret of a new API token as `value`, beside the token's id."""
-    return "secret" if key == "value" and "full-tokenid" in record else key
 
 
 class Redactor:
@@ -96,7 +78,7 @@ class Redactor:
     def learn(self, *secrets: str) -> None:
         """Hide these texts from now on, wherever they occur. Very short ones are left alone."""
         with self._lock:
-            known = {*self._secrets, *(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)}
+            known = {*self._secrets, *(secret for secret in secrets if len(secret) >= SHORTEST)}
             self._secrets = tuple(sorted(known, key=len, reverse=True))
 
     def text(self, text: str) -> str:
@@ -109,16 +91,17 @@ class Redactor:
             text = pattern.sub(replacement, text)
         return text
 
-    def value(self, value: Any, name: str = "") -> Any:
+    def value(self, value: Any, name: str = "", beside: frozenset[str] = frozenset()) -> Any:
         """A JSON value without its secrets: those it was told of, and whatever stands under the name of one."""
         if value is None or isinstance(value, bool):
             return value
         if is_secret_name(name):
             return HIDDEN
         if isinstance(value, Mapping):
-            return {key: self.value(inner, _name_in(value, str(key))) for key, inner in value.items()}
+            here = beside | place_of(value)
+            return {key: self.value(inner, judged, here) for key, inner, judged in named(value, here)}
         if isinstance(value, list | tuple):
-            return [self.value(inner) for inner in value]
+            return [self.value(inner, "", beside) for inner in value]
         return self.text(value) if isinstance(value, str) else value
 
     def finds_nothing(self, document: str) -> bool:
@@ -131,7 +114,7 @@ class Redactor:
         """Hide these texts, too, in what is done for one call: in its errors, its log lines and its result."""
         # As it was given, line by line, and as PVE wants some of them and repeats them in errors: escaped.
         given = {part for secret in secrets for part in (secret, *secret.splitlines())}
-        known = {form for secret in given for form in (secret, quote(secret, safe="")) if len(form) >= _SHORTEST_SECRET}
+        known = {form for secret in given for form in (secret, quote(secret, safe="")) if len(form) >= SHORTEST}
         token = _of_this_call.set(tuple(sorted(known, key=len, reverse=True)))
         try:
             yield

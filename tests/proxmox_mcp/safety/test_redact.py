@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxmox_mcp.safety.redact import HIDDEN, RedactingFilter, Redactor, is_secret_name
+from proxmox_mcp.safety.redact import HIDDEN, RedactingFilter, Redactor
+from proxmox_mcp.safety.secret_names import is_secret_name
 
 UUID = "3f0b2a6e-1111-4222-8333-444455556666"
 
