@@ -11,6 +11,7 @@ from proxmox_mcp.tasks import TaskResult
 from proxmox_mcp.tooling import Call, Cursor, Limit, NodeName, Risk, StorageName, Toolset, Vmid, WaitSeconds
 from proxmox_mcp.tools.backing_up import Mode
 from proxmox_mcp.tools.config import Options
+from proxmox_mcp.tools.placing import require_node
 from proxmox_mcp.tools.saving import Saved, create, preview_removal, remove, saved, update
 from proxmox_mcp.tools.storage import node_with
 from proxmox_mcp.tools.writing import PoolName
@@ -112,6 +113,8 @@ async def create_backup_job(
     """Make a backup job for some guests, for those of a pool, or for all."""
     if sum((vmids is not None, pool is not None, all_guests)) != 1:
         raise InvalidArgument("A job is for listed guests, for a pool, or for all.", "Give vmids, pool or all_guests.")
+    if node is not None:
+        await require_node(call, node)  # PVE would take any name, and the job never run.
     before = {record["id"] for record in await call.pve.get("/cluster/backup")} if job_id is None else set()
     params: dict[str, Any] = {
         "id": job_id,

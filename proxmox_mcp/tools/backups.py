@@ -11,6 +11,7 @@ from proxmox_mcp.moments import cluster_now
 from proxmox_mcp.pve import Pve
 from proxmox_mcp.results import Bytes, Moment, Page, Result, Seconds, paginate
 from proxmox_mcp.tooling import Call, Cursor, Limit, NodeName, Risk, StorageName, Toolset, Vmid
+from proxmox_mcp.tools.placing import require_node
 from proxmox_mcp.tools.tasks import Task, task_of
 
 backups = Toolset("backups", "Backups: which there are, where they go, who has none")
@@ -98,6 +99,8 @@ async def list_backups(
     """List backups on all storages, newest first, with age, size and notes. `node` means storages of that node."""
     places = _places(await call.pve.get("/cluster/resources", type="storage"), storage, node)
     if not places:
+        if node is not None:
+            await require_node(call, node)
         raise _no_place(storage, node)
     found = await _read(call.pve, places, vmid, try_all=storage is not None)
     if storage is not None and len(found.errors) == len(places):
@@ -116,6 +119,8 @@ async def get_backup_storage_locations(
     """List the storages that take backups, with the nodes that reach them and their space."""
     records = await call.pve.get("/cluster/resources", type="storage")
     rows = [_storage(group) for group in _groups(records) if node is None or node in {one["node"] for one in group}]
+    if not rows and node is not None:
+        await require_node(call, node)
     page, total, following = paginate(rows, lambda row: (row.storage, row.nodes[0]), limit, cursor)
     return BackupStorages(total=total, next_cursor=following, storages=page)
 
@@ -139,6 +144,8 @@ async def get_backup_status(
         for record in resources
         if record["type"] in {"qemu", "lxc"} and (node is None or record["node"] == node)
     ]
+    if not rows and node is not None:
+        await require_node(call, node)
     page, total, following = paginate(rows, _worst_first, limit, cursor)
     return BackupStatus(
         total=total,

@@ -40,8 +40,8 @@ class Diagnosis(Result):
     """What is wrong, the worst first. `unread` is what could not be looked at, and is not known to be well."""
 
     subject: str
-    healthy: bool
-    """Nothing critical and no warning was found."""
+    healthy: bool | None = None
+    """Nothing critical and no warning was found; left out when that is so, but something could not be read."""
     unread: list[str] | None = None
     problems: list[Problem]
 
@@ -62,9 +62,10 @@ class _Findings:
 
     def ranked(self, subject: str) -> Diagnosis:
         self.problems.sort(key=lambda problem: (_ORDER[problem.severity], problem.what))
+        well = all(problem.severity == "notice" for problem in self.problems)
         return Diagnosis(
             subject=subject,
-            healthy=all(problem.severity == "notice" for problem in self.problems),
+            healthy=None if well and self.unread else well,
             unread=sorted(self.unread) or None,
             problems=self.problems,
         )

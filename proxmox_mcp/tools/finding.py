@@ -11,6 +11,7 @@ from proxmox_mcp.errors import InvalidArgument, ProxmoxError
 from proxmox_mcp.results import Page, Result, paginate
 from proxmox_mcp.tooling import Call, Cursor, Limit, NodeName, Risk, Toolset
 from proxmox_mcp.tools.inventory import PoolFilter, TagFilter, matches, tags_of
+from proxmox_mcp.tools.placing import require_node
 
 diagnosis = Toolset("diagnosis", "Find guests, and what is wrong with them or the cluster", default=False)
 
@@ -62,6 +63,8 @@ async def find_guests(
         and template in (None, bool(record.get("template")))
         and (text is None or text.lower() in _haystack(record))
     ]
+    if not records and node is not None:
+        await require_node(call, node)
     by: dict[int, str] = {}
     unread: list[str] = []
     if ip is not None:

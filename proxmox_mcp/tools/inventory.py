@@ -8,6 +8,7 @@ from pydantic import Field
 from proxmox_mcp.locate import Kind
 from proxmox_mcp.results import Bytes, Detail, Page, Result, Seconds, Share, paginate
 from proxmox_mcp.tooling import Call, Cursor, Limit, NodeName, Risk, Toolset
+from proxmox_mcp.tools.placing import require_node
 
 inventory = Toolset("inventory", "What there is: nodes and guests")
 
@@ -182,7 +183,10 @@ async def get_cluster_status(call: Call) -> ClusterStatus:
 
 async def _guests_of(call: Call, kind: Kind, **wanted: str | None) -> Collection[dict[str, Any]]:
     """The guests of a kind that pass the filters (`GET /cluster/resources?type=vm`)."""
-    return [record for record in await call.guests.records() if record["type"] == kind and matches(record, **wanted)]
+    records = [record for record in await call.guests.records() if record["type"] == kind and matches(record, **wanted)]
+    if not records and wanted["node"] is not None:
+        await require_node(call, wanted["node"])
+    return records
 
 
 def matches(

@@ -9,7 +9,7 @@ from proxmox_mcp.results import Bytes, Page, Preview, Result, bytes_text, pagina
 from proxmox_mcp.safety.preview import digest_of
 from proxmox_mcp.tasks import TaskResult
 from proxmox_mcp.tooling import Call, Cursor, Limit, NodeName, Risk, StorageName, Toolset, WaitSeconds
-from proxmox_mcp.tools.placing import choose_node, choose_storage, storage_of
+from proxmox_mcp.tools.placing import choose_node, choose_storage, require_node, storage_of
 from proxmox_mcp.tools.storage import node_with
 from proxmox_mcp.tools.uploading import UPLOAD_SECONDS, measured, opened
 
@@ -129,6 +129,8 @@ async def upload_file(
         size, found = await measured(file)
         if checksum is not None and checksum.lower() != found:
             raise InvalidArgument(f"{filename} has the SHA-256 {found}, not the one given.", "Nothing was uploaded.")
+        if node is not None:
+            await require_node(call, node, online=True)  # Before all of the file is on its way to another one.
         node, storage = await _place(call, node, storage, content)
         # PVE reckons the checksum again of what has arrived; it reads the parts of a form in this order alone.
         params: dict[str, Any] = {"content": content, "checksum-algorithm": "sha256", "checksum": found}

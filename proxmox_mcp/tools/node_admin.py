@@ -12,6 +12,7 @@ from proxmox_mcp.results import Page, Preview, Result, paginate
 from proxmox_mcp.safety.preview import digest_of
 from proxmox_mcp.tasks import TaskResult
 from proxmox_mcp.tooling import Call, Cursor, Limit, NodeName, Risk, StorageName, Toolset, Vmid, WaitSeconds
+from proxmox_mcp.tools.placing import require_node
 
 node_admin = Toolset("node_admin", "Nodes: services, power, updates, logs, load over time", default=False)
 
@@ -213,10 +214,7 @@ def _rounded(value: float) -> float:
 
 
 async def _running(call: Call, node: str) -> list[str]:
-    nodes = await call.pve.get("/nodes")
-    if node not in {record["node"] for record in nodes}:
-        names = ", ".join(sorted(record["node"] for record in nodes))
-        raise InvalidArgument(f"There is no node {node}; there are: {names}.", "Name one of them.")
+    await require_node(call, node)
     return [
         f"{record['vmid']} ({record.get('name', '')})"
         for record in await call.guests.records()

@@ -21,6 +21,20 @@ async def free_vmid(call: Call, wanted: int | None) -> int:
     return int(await call.pve.get("/cluster/nextid", vmid=wanted))
 
 
+async def require_node(call: Call, node: str, *, online: bool = False) -> None:
+    """Refuse a node that there is not (`GET /nodes`), where PVE would not, or would leave a list empty instead.
+
+    Raises:
+        InvalidArgument: there is no such node, and those that there are, are named; or it is not online, and has to be.
+    """
+    states = {record["node"]: record.get("status") for record in await call.pve.get("/nodes")}
+    if node not in states:
+        names = ", ".join(sorted(states))
+        raise InvalidArgument(f"There is no node {node}; there are: {names}.", "Name one of them.")
+    if online and states[node] != "online":
+        raise InvalidArgument(f"Node {node} is {states[node]}.", "Use another node meanwhile; get_nodes lists them.")
+
+
 async def choose_node(call: Call, storages: Sequence[str] = ()) -> str:
     """The node that is online, reaches the storages, and has most memory free (`GET /cluster/resources`).
 

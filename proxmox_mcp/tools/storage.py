@@ -9,6 +9,7 @@ from proxmox_mcp.errors import InvalidArgument
 from proxmox_mcp.results import Bytes, Detail, Moment, Page, Result, Share, paginate
 from proxmox_mcp.safety.redact import HIDDEN
 from proxmox_mcp.tooling import Call, Cursor, Limit, NodeName, Risk, StorageName, Toolset, Vmid
+from proxmox_mcp.tools.placing import require_node
 
 storage = Toolset("storage", "Storage: what is configured, how full it is, what lies on it")
 
@@ -99,6 +100,8 @@ async def get_storage(
         for space in spaces(records)
         if (node is None or node in space.nodes) and (content is None or content in space.content)
     ]
+    if not found and node is not None:
+        await require_node(call, node)
     page, total, following = paginate(found, lambda space: (space.storage, space.nodes[0]), limit, cursor)
     return StorageSpaces(total=total, next_cursor=following, storages=page)
 
@@ -139,6 +142,8 @@ async def get_storage_list(
     cursor: Cursor | None = None,
 ) -> StorageDefinitions:
     """List how storages are configured: type, content, source, nodes, disabled ones too. Space: get_storage."""
+    if node is not None:
+        await require_node(call, node)  # For most storages are for all nodes, whatever their names.
     records = [
         record
         for record in await call.pve.get("/storage")

@@ -74,7 +74,7 @@ async def test_backups_come_in_pages(tell: Tell) -> None:
         ({"storage": "local-lvm"}, "There is no storage local-lvm that takes backups, or none that the user may see."),
         ({"storage": "backup-usb", "node": "pve1"}, "There is no storage backup-usb that takes backups on node pve1"),
         ({"storage": "backup-usb"}, "unable to activate storage 'backup-usb'"),
-        ({"node": "pve9"}, "There is no storage that takes backups on node pve9"),
+        ({"node": "pve9"}, "There is no node pve9; there are: pve1, pve2, pve3."),
     ],
 )
 async def test_a_storage_that_cannot_be_read(tell: Tell, arguments: dict[str, object], says: str) -> None:

@@ -38,7 +38,6 @@ async def test_nodes_can_be_filtered_and_shown_in_full(tell: Tell) -> None:
         ({"tag": "web"}, [100, 105]),
         ({"pool": "lab"}, [105, 106]),
         ({"pool": "lab", "tag": "web", "node": "pve2", "status": "stopped"}, [105]),
-        ({"node": "pve9"}, []),
     ],
 )
 async def test_vms_are_filtered_by_one_request(tell: Tell, filters: dict[str, Any], vmids: list[int]) -> None:
@@ -46,6 +45,19 @@ async def test_vms_are_filtered_by_one_request(tell: Tell, filters: dict[str, An
     assert [vm["vmid"] for vm in reply.data["vms"]] == vmids
     assert reply.data["total"] == len(vmids)
     assert reply.requests == ["GET /cluster/resources"]
+
+
+@pytest.mark.parametrize(
+    ("tool", "rows"), [("get_vms", "vms"), ("get_lxc_containers", "containers"), ("find_guests", "guests")]
+)
+async def test_a_node_that_there_is_not_is_no_empty_list(
+    tell: Tell, simulator: Simulator, tool: str, rows: str
+) -> None:
+    reply = await tell(tool, node="pve9")
+    assert reply.text == "There is no node pve9; there are: pve1, pve2, pve3. Name one of them."
+    assert (await tell(tool, node="pve3", tag="nonesuch")).data[rows] == []
+    simulator.faults.cause(node_offline="pve3")
+    assert (await tell(tool, node="pve3", tag="nonesuch")).data[rows] == []
 
 
 async def test_a_row_says_what_is_special_about_a_guest(tell: Tell) -> None:

@@ -33,12 +33,18 @@ async def test_a_shared_storage_is_one_and_a_local_one_is_many(tell: Tell, era: 
         ({"node": "pve3"}, ["backup-usb", "local", "local-lvm", "nas"]),
         ({"content": "rootdir"}, ["local-lvm", "local-lvm", "local-lvm"]),
         ({"content": "backup", "node": "pve1"}, ["local", "nas"]),
-        ({"node": "pve9"}, []),
     ],
 )
 async def test_storages_are_filtered(tell: Tell, filters: dict[str, Any], names: list[str]) -> None:
     reply = await tell("get_storage", **filters)
     assert [space["storage"] for space in reply.data["storages"]] == names
+
+
+@pytest.mark.parametrize("tool", ["get_storage", "get_storage_list"])
+async def test_a_node_that_there_is_not_has_no_storages(tell: Tell, tool: str) -> None:
+    assert (await tell(tool, node="pve9")).text == (
+        "There is no node pve9; there are: pve1, pve2, pve3. Name one of them."
+    )
 
 
 async def test_a_storage_that_does_not_work_has_no_figures(tell: Tell) -> None:
