@@ -6,12 +6,12 @@ from typing import Any
 
 from pvesim.core.errors import Failure, ParameterErrors
 from pvesim.core.sections import split_changes
-from pvesim.core.tasks import Task, run_until
+from pvesim.core.tasks import Task, run_until, start_task
 from pvesim.multipart import UploadedFile
 from pvesim.routing import Call, route
 from pvesim.storage import copying, definitions, prune, removal, rules, transfer, volumes
 from pvesim.storage.access import check_removal, check_volume_access, may_access, visible_storages
-from pvesim.storage.names import parse_name, parse_volid
+from pvesim.storage.names import folder_of, parse_name, parse_volid
 from pvesim.storage.records import Storage
 
 # -- definitions -------------------------------------------------------------------------------------------------------
@@ -148,7 +148,9 @@ def upload(call: Call) -> str:
         raise Failure("upload failed")
     params = call.params
     storage, name = transfer.check_target(call.world, call.node, params["storage"], params["content"], given.filename)
-    return call.start("imgcopy", "", transfer.upload_steps(call.world, call.node, storage, name, params, given))
+    transfer.check_reach(call.world, call.local_node, call.node, folder_of(storage, params["content"]))
+    steps = transfer.upload_steps(call.world, call.node, storage, name, params, given)
+    return start_task(call.world, call.local_node, "imgcopy", "", call.identity.name, steps)
 
 
 @route("POST", "/nodes/{node}/storage/{storage}/download-url")

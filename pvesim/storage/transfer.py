@@ -15,6 +15,7 @@ from pvesim.core.errors import Failure, ParameterErrors
 from pvesim.core.tasks import Step, Task, effect
 from pvesim.core.world import World
 from pvesim.multipart import UploadedFile
+from pvesim.nodes.records import Node
 from pvesim.storage.names import folder_of, parse_name
 from pvesim.storage.records import Download, Storage, Volume
 from pvesim.storage.rules import check_enabled, space_of
@@ -47,6 +48,19 @@ def clean_name(filename: str) -> str:
 
 
 # -- uploads -----------------------------------------------------------------------------------------------------------
+
+
+def check_reach(world: World, local: str, node: str, folder: str) -> None:
+    """That the node which was connected to, and which has the file, can hand it on to another. Raises `Failure`."""
+    if node == local:
+        return
+    other = world.get(Node, node)
+    if other is None:
+        reason = f"failed to get address info for: {node}: Name or service not known"
+        raise Failure(f"hostname lookup '{node}' failed - {reason}")
+    if not other.online:
+        command = f"/usr/bin/ssh -e none -o 'BatchMode=yes' {other.ip} -- /bin/mkdir -p -- {folder}"
+        raise Failure(f"mkdir failed: command '{command}' failed: exit code 255")
 
 
 def upload_steps(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from pvesim.core.errors import ApiError
 from pvesim.core.tasks import Task
 from pvesim.engine import Simulator
+from pvesim.nodes.records import Node
 from pvesim.storage.transfer import clean_name
 from pvesim.wire import WireRequest, WireResponse
 from tests.pvesim.storage.world import storage_simulator
@@ -30,7 +32,7 @@ TOKEN: dict[str, str] = {}
 
 def upload(
     simulator: Simulator, *fields: tuple[str, str], filename: str | None = "up.iso", content: bytes = b"x" * 10,
-    storage: str = "local",
+    storage: str = "local", node: str = "pve1",
 ) -> WireResponse:  # fmt: skip
     parts = [
         f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode() for name, value in fields
@@ -39,7 +41,7 @@ def upload(
         head = f'--b\r\nContent-Disposition: form-data; name="filename"; filename="{filename}"\r\n\r\n'
         parts.append(head.encode() + content + b"\r\n")
     headers = {**TOKEN, "content-type": "multipart/form-data; boundary=b"}
-    path = f"/api2/json/nodes/pve1/storage/{storage}/upload"
+    path = f"/api2/json/nodes/{node}/storage/{storage}/upload"
     return simulator.handle(WireRequest("POST", path, headers=headers, body=b"".join(parts) + b"--b--\r\n"))
 
 
@@ -87,6 +89,22 @@ def test_what_may_not_be_uploaded(
     body = json.loads(response.body)
     assert (response.status, body.get("errors")) == (status, errors)
     assert message is None or body["message"] == message
+
+
+def test_a_file_for_another_node_is_handed_on_by_the_one_that_has_it(simulator: Simulator) -> None:
+    task = finish(simulator, upload(simulator, ("content", "iso"), node="pve2"))
+    assert (task.node, task.log[1], task.exitstatus) == ("pve1", "target node: pve2", "OK")
+    rows = simulator.request("GET", "/nodes/pve2/storage/local/content", {"content": "iso"})
+    assert "local:iso/up.iso" in {row["volid"] for row in rows}
+    simulator.world.put(
+        replace(simulator.world.rows(Node)["pve1"], name="pve3")
+    )  # so that there is quorum without pve2
+    simulator.faults.cause(node_offline="pve2")
+    response = upload(simulator, ("content", "iso"), node="pve2")
+    assert response.status == 500
+    assert json.loads(response.body)["message"].startswith("mkdir failed: command '/usr/bin/ssh ")
+    response = upload(simulator, ("content", "iso"), node="pve9")
+    assert json.loads(response.body)["message"].startswith("hostname lookup 'pve9' failed")
 
 
 def test_checksums(simulator: Simulator) -> None:
