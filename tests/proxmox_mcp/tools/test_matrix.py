@@ -1,0 +1,197 @@
+"""Every tool, in every kind of way that a call can go. `matrix.py` says with what."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client
+
+from proxmox_mcp.pve import Pve
+from proxmox_mcp.server import ProxmoxServer, build_server
+from proxmox_mcp.settings import Settings
+from proxmox_mcp.tooling import Risk
+from pvesim import Simulator
+from tests.contract.targets import UPLOADS
+from tests.proxmox_mcp.tools.conftest import approve, text_of
+from tests.proxmox_mcp.tools.matrix import CASES, DECLARED, FAR, NO_GUEST, NO_NODE, WORLD, Kind, arguments, left_out
+
+pytestmark = pytest.mark.anyio
+
+NO_LUCK = "no luck with it"
+DENIES = """
+[[rules]]
+effect = "deny"
+tools = ["*"]
+reason = "Not today"
+"""
+
+
+@pytest.fixture(scope="module")
+def origin() -> Simulator:
+    return Simulator(WORLD)
+
+
+@pytest.fixture
+def world(origin: Simulator) -> Simulator:
+    return origin.fork()
+
+
+class Outcome:
+    """What came of a call."""
+
+    def __init__(self, result: Any, world: Simulator) -> None:
+        self.is_error = bool(result.is_error)
+        self.text = text_of(result)
+        self.data = result.structured_content or {}
+        self.asked = [(request.verb, request.path.removeprefix("/api2/json")) for request in world.requests]
+        self.changed = [request for request in world.requests if request.verb != "GET" and request.status == 200]
+
+
+def prepared(given: dict[str, Any], world: Simulator) -> dict[str, Any]:
+    """The arguments, with what only the world can say."""
+    ready = dict(given)
+    if given.get("upid") == "running":
+        world.faults.add("hangs", task="qmstart", hang=True)
+        ready["upid"] = world.request("POST", "/nodes/pve1/qemu/101/status/start")
+    elif "upid" in given:
+        tasks = world.request("GET", "/cluster/tasks")
+        ready["upid"] = next(task["upid"] for task in tasks if task["id"] == given["upid"])
+    if "pid" in given:
+        ready["pid"] = world.request("POST", "/nodes/pve1/qemu/100/agent/exec", {"command": ["sleep", "1000"]})["pid"]
+    if given.get("volid") == "the newest":
+        ready["volid"] = world.request("GET", "/nodes/pve1/storage/nas/content", {"content": "backup"})[0]["volid"]
+    world.requests.clear()
+    return ready
+
+
+def server_for(world: Simulator, tool: str, user: str = "root@pam", policy: Path | None = None) -> ProxmoxServer:
+    settings = Settings(access="admin", tools=(tool,), retries=0, upload_folder=UPLOADS, policy=policy)
+    return build_server(settings, Pve(settings, connect=lambda: world.connect(user)))
+
+
+async def call(world: Simulator, tool: str, given: dict[str, Any], **how: Any) -> Outcome:
+    async with Client(server_for(world, tool, **how), elicitation_callback=approve) as client:
+        return Outcome(await client.call_tool(tool, given), world)
+
+
+def tasks_of(world: Simulator) -> set[str]:
+    return {task["upid"] for task in world.request("GET", "/cluster/tasks")}
+
+
+async def success(world: Simulator, tool: str, given: dict[str, Any]) -> None:
+    given = prepared(given, world)
+    before = tasks_of(world)
+    world.requests.clear()
+    outcome = await call(world, tool, given)
+    assert not outcome.is_error, outcome.text
+    waits = left_out(tool, Kind.FAILED_TASK) is None and tool != "wait_for_task"  # which starts none
+    assert bool(tasks_of(world) - before) == waits, "whether it starts a task"
+    assert bool(outcome.asked) == (left_out(tool, Kind.TIMEOUT) is None), outcome.asked
+
+
+async def policy(world: Simulator, tool: str, given: dict[str, Any], folder: Path) -> None:
+    file = folder / "policy.toml"
+    file.write_text(DENIES)
+    outcome = await call(world, tool, prepared(given, world), policy=file)
+    assert outcome.is_error
+    assert "The operator's policy forbids this: Not today." in outcome.text, outcome.text
+    assert not outcome.changed
+
+
+async def permission(world: Simulator, tool: str, given: dict[str, Any]) -> None:
+    outcome = await call(world, tool, prepared(given, world), user="nobody@pve")
+    assert not outcome.changed
+    case = CASES[tool]
+    if case.shown is not None:
+        assert not outcome.is_error, outcome.text
+        assert {key: outcome.data.get(key) for key in case.shown} == case.shown
+        return
+    assert outcome.is_error, outcome.text
+    hidden = case.hides or "none at all that the configured user may see"
+    assert "Not permitted: " in outcome.text or hidden in outcome.text, outcome.text
+
+
+async def failed_task(world: Simulator, tool: str, given: dict[str, Any]) -> None:
+    world.faults.add("bad luck", task="*", fail=NO_LUCK)
+    outcome = await call(world, tool, prepared(given, world))
+    assert outcome.is_error, outcome.text
+    assert NO_LUCK in outcome.text, outcome.text
+    assert "UPID:" in outcome.text, outcome.text
+
+
+async def unknown_guest(world: Simulator, tool: str, given: dict[str, Any]) -> None:
+    outcome = await call(world, tool, prepared(given, world))
+    assert outcome.is_error
+    assert f"There is no guest {NO_GUEST}; nearest: " in outcome.text, outcome.text
+    assert not outcome.changed
+
+
+async def wrong_node(world: Simulator, tool: str, given: dict[str, Any]) -> None:
+    outcome = await call(world, tool, prepared(given, world))
+    assert outcome.is_error, outcome.text
+    says = f"There is no node {NO_NODE}" if given["node"] == NO_NODE else "is on node pve1, not on pve2"
+    assert says in outcome.text, outcome.text
+    assert not outcome.changed
+
+
+async def offline_node(world: Simulator, tool: str, given: dict[str, Any]) -> None:
+    given = prepared(given, world)
+    world.faults.cause(node_offline=FAR)
+    outcome = await call(world, tool, given)
+    assert outcome.is_error, outcome.text
+    assert f"Node {FAR} gives no answer" in outcome.text or f"Node {FAR} is offline" in outcome.text, outcome.text
+    assert not outcome.changed
+
+
+async def timeout(world: Simulator, tool: str, given: dict[str, Any]) -> None:
+    given = prepared(given, world)
+    asked = (await call(world.fork(), tool, given)).asked
+    writes = [request for request in asked if request[0] != "GET" and DECLARED[tool].risk is not Risk.READ]
+    verb, path = (writes or asked)[0]
+    world.faults.add("slow", method=verb, path=path, delay="1h")
+    outcome = await call(world, tool, given)
+    assert outcome.is_error, outcome.text
+    assert "no answer in time" in outcome.text, outcome.text
+    assert ("It may have been done nevertheless" in outcome.text) == (verb != "GET"), outcome.text
+
+
+async def cancelled(world: Simulator, tool: str, given: dict[str, Any]) -> None:
+    given = prepared(given, world)
+    if tool == "wait_for_task":
+        given["upid"] = world.request("POST", "/nodes/pve1/qemu/101/status/start")
+    told: list[str] = []
+    async with Client(server_for(world, tool), elicitation_callback=approve) as client:
+        with anyio.CancelScope() as scope:
+
+            async def give_up(progress: float, total: float | None, message: str | None) -> None:
+                told.append(message or "")
+                scope.cancel()
+
+            await client.call_tool(tool, given, progress_callback=give_up)
+    assert scope.cancelled_caught
+    [upid] = [word for word in told[0].split() if word.startswith("UPID:")]
+    world.clock.run_until_done(upid)
+    path = f"/nodes/{upid.split(':')[1]}/tasks/{upid}/status"
+    assert world.request("GET", path)["exitstatus"] == "OK"
+
+
+KINDS: dict[Kind, Callable[..., Awaitable[None]]] = {
+    Kind.SUCCESS: success,
+    Kind.POLICY: policy,
+    Kind.PERMISSION: permission,
+    Kind.FAILED_TASK: failed_task,
+    Kind.UNKNOWN_GUEST: unknown_guest,
+    Kind.WRONG_NODE: wrong_node,
+    Kind.OFFLINE_NODE: offline_node,
+    Kind.TIMEOUT: timeout,
+    Kind.CANCELLED: cancelled,
+}
+ASKED = [(tool, kind) for tool in CASES for kind in Kind if left_out(tool, kind) is None]
+
+
+@pytest.mark.parametrize(("tool", "kind"), ASKED, ids=lambda value: str(value).replace(" ", "-"))
+async def test_a_tool_is_good_at(tool: str, kind: Kind, world: Simulator, tmp_path: Path) -> None:
+    given = arguments(tool, kind)
+    await (KINDS[kind](world, tool, given, tmp_path) if kind is Kind.POLICY else KINDS[kind](world, tool, given))
