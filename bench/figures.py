@@ -47,6 +47,11 @@ def at_least(name: str, value: float, limit: float, unit: str) -> Figure:
     return Figure(name, value, unit, f">= {limit:g}", value >= limit)
 
 
+def untargeted(name: str, value: float, unit: str, floor: float | None = None) -> Figure:
+    """A figure to know that no target is set for."""
+    return Figure(name, value, unit, "-", True, floor)
+
+
 def median_seconds(work: Callable[[], object], rounds: int = 7) -> float:
     """The median time of one call, after one call that does not count."""
     work()
@@ -99,7 +104,8 @@ def print_table(figures: list[Figure]) -> None:
         floor = "" if figure.floor is None else f"{figure.floor:,.2f}"
         mark = "" if figure.reached else "   NOT REACHED"
         value = f"{figure.value:,.2f} {figure.unit}"
-        print(f"{figure.name:{width}}  {value:>12}  {floor:>10}  {figure.target} {figure.unit}{mark}")
+        target = figure.target if figure.target == "-" else f"{figure.target} {figure.unit}"
+        print(f"{figure.name:{width}}  {value:>12}  {floor:>10}  {target}{mark}")
 
 
 def save(figures: list[Figure], path: Path) -> None:

@@ -8,11 +8,9 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
-from mcp.types import CallToolResult, TextContent
-
-from bench.figures import Figure, at_most, child, resident_mib
+from bench.figures import Figure, at_most, child, resident_mib, untargeted
 
 ROUNDS = 9
 # A cluster that is not there: the server dials nothing before its first tool call.
@@ -24,12 +22,20 @@ SETTINGS = {
 }
 
 
+# The bounds of memory and of calls are the same for all tools there are; the start may take longer.
+EVERYTHING = {"PROXMOX_ACCESS": "admin", "PROXMOX_TOOLSETS": "all"}
+
+
 def figures() -> list[Figure]:
     """All figures of the MCP server."""
-    ours, floor = _alternately(["-m", "proxmox_mcp", "serve"], ["-m", "bench.bare_server"])
+    serve = ["-m", "proxmox_mcp", "serve"]
+    default, every, floor = _alternately((serve, {}), (serve, EVERYTHING), (["-m", "bench.bare_server"], {}))
     rows = [
-        at_most("start to tools/list over stdio", ours[0] * 1000, 150, "ms", floor[0] * 1000),
-        at_most("resident after tools/list", ours[1], 20, "MiB", floor[1]),
+        at_most("start to tools/list over stdio", default.start, 150, "ms", floor.start),
+        at_most("resident after tools/list", default.resident, 20, "MiB", floor.resident),
+        at_most("start to tools/list, every toolset", every.start, 250, "ms", floor.start),
+        at_most("resident after tools/list, every toolset", every.resident, 20, "MiB", floor.resident),
+        untargeted("tools/list asked for again, every toolset", every.again, "ms", floor.again),
     ]
     rows += [
         at_most(f"python -m {command} --help", _help_seconds(command) * 1000, 300, "ms")
@@ -38,26 +44,38 @@ def figures() -> list[Figure]:
     return [*rows, *asyncio.run(_tool_overhead())]
 
 
-def _alternately(*commands: list[str]) -> list[tuple[float, float]]:
-    """Median seconds and MiB of each command; the rounds take turns, so that a busy moment hits all alike."""
-    for command in commands:
-        _start(command)  # compiles the modules
-    samples: list[list[tuple[float, float]]] = [[] for _ in commands]
+class Started(NamedTuple):
+    """One start of a server: until its tools are listed (ms), what it weighs then (MiB), a second list of them (ms)."""
+
+    start: float
+    resident: float
+    again: float
+
+
+def _alternately(*servers: tuple[list[str], dict[str, str]]) -> list[Started]:
+    """The medians of each command with its variables; the rounds take turns, so that a busy moment hits all alike."""
+    for command, variables in servers:
+        _start(command, variables)  # compiles the modules
+    samples: list[list[Started]] = [[] for _ in servers]
     for _ in range(ROUNDS):
-        for command, taken in zip(commands, samples, strict=True):
-            taken.append(_start(command))
-    return [(statistics.median(x[0] for x in taken), statistics.median(x[1] for x in taken)) for taken in samples]
+        for (command, variables), taken in zip(servers, samples, strict=True):
+            taken.append(_start(command, variables))
+    return [Started(*map(statistics.median, zip(*taken, strict=True))) for taken in samples]
 
 
-def _start(command: list[str]) -> tuple[float, float]:
+def _start(command: list[str], variables: dict[str, str]) -> Started:
     begin = time.perf_counter()
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with child(*command, variables=SETTINGS, **pipes) as process:
+    with child(*command, variables=SETTINGS | variables, **pipes) as process:
         client = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "bench", "version": "0"}}
         _ask(process, 1, "initialize", client)
         _send(process, {"jsonrpc": "2.0", "method": "notifications/initialized"})
         _ask(process, 2, "tools/list", {})
-        return time.perf_counter() - begin, resident_mib(process)
+        listed = time.perf_counter()
+        resident = resident_mib(process)
+        asked = time.perf_counter()
+        _ask(process, 3, "tools/list", {})
+        return Started((listed - begin) * 1000, resident, (time.perf_counter() - asked) * 1000)
 
 
 def _send(process: subprocess.Popen[bytes], message: dict[str, Any]) -> None:
@@ -90,10 +108,9 @@ CALLS = 300
 
 
 async def _tool_overhead() -> list[Figure]:
-    """What a tool adds, in memory, to the proxmoxer call that it makes.
+    """What a tool adds, in memory, to the proxmoxer call that it makes; every toolset is there.
 
-    The SDK's client checks every answer against the tool's output schema, which takes longer the longer the list; what
-    that costs is measured with a bare server that answers the same, and is part of the second floor.
+    What the SDK takes on both ends is part of it: its client checks every answer against the tool's output schema.
     """
     from mcp import Client
 
@@ -104,56 +121,28 @@ async def _tool_overhead() -> list[Figure]:
     api = simulator.connect()
     guest = api.cluster.resources.get(type="vm")[0]
     status = api.nodes(guest["node"])(guest["id"]).status.current
-    settings = Settings(host="pvesim.invalid", user="root@pam", password="unused")
-    server = build_server(settings, Pve(settings, connect=simulator.connect))
-    async with Client(server) as client:
-        one = f"get_{'vm' if guest['type'] == 'qemu' else 'lxc'}_status"
-        single = await _call_ms(client, one, {"vmid": guest["vmid"]})
-        many = await _call_ms(client, "get_vms", {})
-        bare = await _bare_ms(client)
-    one_floor = _direct_ms(lambda: status.get())
-    many_floor = _direct_ms(lambda: api.cluster.resources.get(type="vm"))
+    one = f"get_{'vm' if guest['type'] == 'qemu' else 'lxc'}_status"
+    settings = Settings(host="pvesim.invalid", user="root@pam", password="unused", access="admin", toolsets=("all",))
+    async with Client(build_server(settings, Pve(settings, connect=simulator.connect))) as client:
+        single = await _call_ms(client, one, {"vmid": guest["vmid"]}, lambda: status.get())
+        many = await _call_ms(client, "get_vms", {}, lambda: api.cluster.resources.get(type="vm"))
     return [
-        at_most(f"{one} in memory (floor: proxmoxer's call)", single, 1, "ms", one_floor),
-        at_most("get_vms in memory (floor: proxmoxer's call + bare SDK)", many, 1, "ms", many_floor + bare),
+        at_most(f"{one} in memory (floor: proxmoxer's call)", single[0], 1, "ms", single[1]),
+        at_most("get_vms in memory (floor: proxmoxer's call)", many[0], 1, "ms", many[1]),
     ]
 
 
-async def _bare_ms(client: Any) -> float:
-    """What a bare SDK server takes to give the client the answer of `get_vms`."""
-    from mcp import Client
-    from mcp.server import MCPServer
-
-    answer = await client.call_tool("get_vms", {})
-    text = [TextContent(type="text", text=answer.content[0].text)]
-    result = CallToolResult(content=text, structured_content=answer.structured_content)
-    tool = next(tool for tool in (await client.list_tools()).tools if tool.name == "get_vms")
-    server = MCPServer("bare", version="0")
-
-    async def get_vms() -> CallToolResult:
-        return result
-
-    server.add_tool(get_vms)
-    registered = server._tool_manager.get_tool("get_vms")
-    registered.fn_metadata.output_schema = tool.output_schema
-    async with Client(server) as bare:
-        return await _call_ms(bare, "get_vms", {})
-
-
-async def _call_ms(client: Any, name: str, arguments: dict[str, Any]) -> float:
-    times = []
+async def _call_ms(
+    client: Any, name: str, arguments: dict[str, Any], direct: Callable[[], object]
+) -> tuple[float, float]:
+    """The median times of a tool's call and of the proxmoxer call it makes, in turns."""
+    calls, floors = [], []
     for _ in range(CALLS):
         begin = time.perf_counter()
         result = await client.call_tool(name, arguments)
-        times.append(time.perf_counter() - begin)
+        called = time.perf_counter()
+        direct()
+        floors.append(time.perf_counter() - called)
+        calls.append(called - begin)
         assert not result.is_error, result.content
-    return statistics.median(times) * 1000
-
-
-def _direct_ms(ask: Callable[[], object]) -> float:
-    times = []
-    for _ in range(CALLS):
-        begin = time.perf_counter()
-        ask()
-        times.append(time.perf_counter() - begin)
-    return statistics.median(times) * 1000
+    return statistics.median(calls) * 1000, statistics.median(floors) * 1000
