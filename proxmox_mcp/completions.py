@@ -7,10 +7,19 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from mcp.server import MCPServer
-from mcp.types import Completion, CompletionArgument, CompletionContext, PromptReference, ResourceTemplateReference
+from mcp.shared.exceptions import MCPError
+from mcp.types import (
+    INVALID_PARAMS,
+    Completion,
+    CompletionArgument,
+    CompletionContext,
+    PromptReference,
+    ResourceTemplateReference,
+)
 
 from proxmox_mcp.errors import ProxmoxError, Refused
-from proxmox_mcp.resources import declared, reader
+from proxmox_mcp.malformed import shortened
+from proxmox_mcp.resources import declared, reader, vmid_of
 from proxmox_mcp.safety.foreign import visible
 from proxmox_mcp.safety.gate import Gate
 from proxmox_mcp.tooling import Call, ToolFunction
@@ -32,6 +41,7 @@ def add_completions(server: MCPServer[Any], call: Call, gate: Gate) -> None:
         argument: CompletionArgument,
         context: CompletionContext | None,
     ) -> Completion | None:
+        await _check(server, ref)
         try:
             known = await offers.of(argument.name, (context.arguments if context else None) or {})
         except ProxmoxError:
@@ -40,6 +50,21 @@ def add_completions(server: MCPServer[Any], call: Call, gate: Gate) -> None:
         wanted = argument.value.lower()
         fitting = [visible(text) for text in known if wanted in text.lower()]
         return Completion(values=fitting[:_MOST], total=len(fitting), has_more=len(fitting) > _MOST)
+
+
+async def _check(server: MCPServer[Any], ref: PromptReference | ResourceTemplateReference) -> None:
+    """Check that there is what is to be completed.
+
+    Raises:
+        MCPError: there is no such prompt or address; with which there are.
+    """
+    if isinstance(ref, PromptReference):
+        kind, name, known = "prompt", ref.name, [prompt.name for prompt in await server.list_prompts()]
+    else:
+        templates = await server.list_resource_templates()
+        kind, name, known = "resource template", ref.uri, [template.uri_template for template in templates]
+    if name not in known:
+        raise MCPError(INVALID_PARAMS, f"There is no {kind} {shortened(name)!r}. There are: {', '.join(known)}.")
 
 
 class _Offers:
@@ -71,8 +96,8 @@ class _Offers:
         if name == "upid":
             async with self._by(get_cluster_tasks) as call:
                 return [str(record["upid"]) for record in await call.pve.get("/cluster/tasks")]
-        if name == "snapshot" and others.get("vmid", "").isdecimal():
-            return await self._snapshots(int(others["vmid"]))
+        if name == "snapshot" and (vmid := vmid_of(others.get("vmid", ""))) is not None:
+            return await self._snapshots(vmid)
         return []
 
     async def _snapshots(self, vmid: int) -> list[str]:

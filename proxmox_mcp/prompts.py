@@ -1,9 +1,14 @@
 """Prompts: work that users ask for again and again, as instructions that a client offers them."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from mcp.server import MCPServer
+from mcp.shared.exceptions import MCPError
+from mcp.types import INVALID_PARAMS, Prompt
+
+from proxmox_mcp.malformed import check_arguments, shortened
 
 
 def check_health() -> str:
@@ -29,14 +34,15 @@ def plan_node_maintenance(node: str) -> str:
     )
 
 
-def restore_guest(vmid: str) -> str:
-    """Find the right backup of a guest, and bring it back with care."""
+def restore_guest(vmid: str, storage: str = "") -> str:
+    """Find the right backup of a guest, and bring it back with care; onto another storage, if one is named."""
+    where = f" Its disks go onto storage {storage}: see first that it has room (get_storage)." if storage else ""
     return (
         f"Help to restore guest {vmid}. List its backups (list_backups) and snapshots (list_snapshots), with "
         "age and notes, and ask which state is wanted if that is not clear. Prefer to restore beside the "
         "old guest under a new id (restore_backup without overwrite), start it without its network or stop "
         "the old one first, and let the user check it. Replace the old guest only when the user says so: "
-        "what it holds now is then lost."
+        f"what it holds now is then lost.{where}"
     )
 
 
@@ -71,7 +77,36 @@ _TITLES: dict[str, Callable[..., str]] = {
 }
 
 
+# What an argument must look like, which becomes part of what a model reads as instructions, and how that is told.
+_FORMS = {
+    "vmid": (re.compile(r"[1-9][0-9]{2,8}"), "a guest's id, such as 100"),
+    "node": (re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"), "a node's name, such as pve1"),
+    "storage": (re.compile(r"[A-Za-z][A-Za-z0-9._-]*[A-Za-z0-9]"), "a storage's name, such as local-lvm"),
+    "snapshot": (re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}"), "a snapshot's name, such as before-upgrade"),
+    "purpose": (re.compile(r"(?s)\s*\S.{0,2000}"), "a few sentences on what the token is for"),
+}
+
+
 def add_prompts(server: MCPServer[Any]) -> None:
     """Give a server its prompts."""
     for title, prompt in _TITLES.items():
         server.prompt(title=title)(prompt)
+
+
+def check_prompt(name: str, given: Mapping[str, str], known: Iterable[Prompt]) -> None:
+    """Check that there is such a prompt, and that it takes these arguments.
+
+    Raises:
+        MCPError: there is none, or they are not what it takes; the text says what would be.
+    """
+    prompts = {prompt.name: prompt for prompt in known}
+    prompt = prompts.get(name)
+    if prompt is None:
+        there_are = ", ".join(prompts)
+        raise MCPError(INVALID_PARAMS, f"There is no prompt {shortened(name)!r}. There are: {there_are}.")
+    arguments = {argument.name: bool(argument.required) for argument in prompt.arguments or ()}
+    check_arguments(f"The prompt {name}", arguments, given)
+    for argument, text in given.items():
+        form, wanted = _FORMS.get(argument, (None, ""))
+        if form is not None and not form.fullmatch(text):
+            raise MCPError(INVALID_PARAMS, f"The prompt {name}: {argument} should be {wanted}.")

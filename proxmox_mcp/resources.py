@@ -3,6 +3,7 @@
 Each shows what tools show, and so is allowed, and recorded, as those are.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.types import TextContent
 
 from proxmox_mcp.errors import InvalidArgument, ProxmoxError, UnknownGuest, UnknownTask, WrongKind
+from proxmox_mcp.malformed import shortened
 from proxmox_mcp.results import Result
 from proxmox_mcp.safety.foreign import guarded, visible
 from proxmox_mcp.safety.gate import Gate
@@ -38,6 +40,10 @@ R = TypeVar("R", bound=Result)
 
 reader: ContextVar[Context[Any, Any] | None] = ContextVar("reader", default=None)
 """The request that a resource is read by: one without parameters is not told by the SDK."""
+
+
+class NothingThere(ResourceNotFoundError):
+    """There is such a kind of resource, and not this one; the text says why."""
 
 
 class Cluster(Result):
@@ -109,14 +115,20 @@ class _Documents:
             return [guest_row(record, "concise") for record in found]
 
     async def guest(self, text: str) -> Result:
-        if not text.isdecimal():
-            raise InvalidArgument(f"{text!r} is no guest's id.", "Write a number, as pve://guest/100.")
-        found = await self._call.guests.find(int(text))
+        vmid = vmid_of(text)
+        if vmid is None:
+            raise InvalidArgument(f"{shortened(text)!r} is no guest's id.", "Write a number, as pve://guest/100.")
+        found = await self._call.guests.find(vmid)
         read = get_vm_info if found.kind == "qemu" else get_lxc_container_info
         return await self._by_tool(read, vmid=found.vmid, node=found.node)
 
     async def task(self, upid: str) -> Result:
         return await self._by_tool(get_task_status, upid=upid)
+
+
+def vmid_of(text: str) -> int | None:
+    """The id of a guest that part of an address, or an argument of a prompt, is; None if it cannot be one."""
+    return int(text) if re.fullmatch(r"[1-9][0-9]{2,8}", text) else None
 
 
 def declared(function: ToolFunction) -> Declaration:
@@ -130,7 +142,7 @@ async def _text(uri: str, result: Awaitable[Result]) -> str:
     try:
         content = guarded(await result).content[0]
     except (InvalidArgument, UnknownGuest, UnknownTask, WrongKind) as error:
-        raise ResourceNotFoundError(f"{uri}: {visible(redactor.text(str(error)))}") from None
+        raise NothingThere(f"{shortened(uri)}: {visible(redactor.text(str(error)))}") from None
     except ProxmoxError as error:
         raise ResourceError(visible(redactor.text(str(error)))) from None
     return content.text if isinstance(content, TextContent) else ""

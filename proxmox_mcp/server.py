@@ -1,5 +1,6 @@
 """The MCP server: the only place that knows the whole."""
 
+import difflib
 import gc
 import logging
 import os
@@ -12,10 +13,11 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 from mcp.server import CacheHint, MCPServer, ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context
-from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
-from mcp.types import CallToolResult, ClientCapabilities, InputRequiredResult
+from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError, UnexpectedToolError
+from mcp.types import CallToolResult, ClientCapabilities, GetPromptResult, InputRequiredResult
 from pydantic import AnyUrl, ValidationError
 
 from proxmox_mcp import __version__
@@ -23,9 +25,10 @@ from proxmox_mcp.completions import add_completions
 from proxmox_mcp.errors import ProxmoxError
 from proxmox_mcp.handed_out import tell
 from proxmox_mcp.locate import Guests
-from proxmox_mcp.prompts import add_prompts
+from proxmox_mcp.malformed import explaining, shortened
+from proxmox_mcp.prompts import add_prompts, check_prompt
 from proxmox_mcp.pve import Pve
-from proxmox_mcp.resources import add_resources, declared, reader
+from proxmox_mcp.resources import NothingThere, add_resources, declared, reader
 from proxmox_mcp.safety.foreign import guarded, visible
 from proxmox_mcp.safety.gate import Gate
 from proxmox_mcp.safety.policy import Policy
@@ -91,6 +94,7 @@ class ProxmoxServer(MCPServer[TaskGroup]):
             extensions=[self.handles],
             lifespan=_lifespan,
             log_level=settings.log_level,
+            middleware=[explaining, _known_reader],
             # The list is fixed when the server starts, so a client may keep it.
             cache_hints={"tools/list": CacheHint(ttl_ms=3_600_000, scope="private")},
         )
@@ -143,12 +147,32 @@ class ProxmoxServer(MCPServer[TaskGroup]):
     async def read_resource(
         self, uri: AnyUrl | str, context: Context[TaskGroup, Any] | None = None
     ) -> Iterable[ReadResourceContents] | InputRequiredResult:
-        """Read a resource; the audit is told for whom."""
-        token = reader.set(context)
+        """Read a resource.
+
+        Raises:
+            ResourceNotFoundError: there is none, with which there are; or there is no such guest or task.
+            ResourceError: it cannot be read, and why.
+        """
         try:
             return await super().read_resource(uri, context)
-        finally:
-            reader.reset(token)
+        except NothingThere:
+            raise
+        except ResourceNotFoundError:
+            there_are = [str(found.uri) for found in await self.list_resources()]
+            there_are += [found.uri_template for found in await self.list_resource_templates()]
+            named = shortened(redactor.text(str(uri)))
+            raise ResourceNotFoundError(f"There is no resource {named!r}. There are: {', '.join(there_are)}.") from None
+
+    async def get_prompt(
+        self, name: str, arguments: dict[str, Any] | None = None, context: Context[TaskGroup, Any] | None = None
+    ) -> GetPromptResult | InputRequiredResult:
+        """Get a prompt.
+
+        Raises:
+            MCPError: there is none of that name, or it takes other arguments; with what would be right.
+        """
+        check_prompt(name, arguments or {}, await self.list_prompts())
+        return await super().get_prompt(name, arguments, context)
 
     def _advice(self, name: str, error: ToolError) -> str:
         cause = error.__cause__
@@ -171,7 +195,9 @@ class ProxmoxServer(MCPServer[TaskGroup]):
 
         declared = next((tool for toolset in TOOLSETS for tool in toolset.declarations if tool.name == name), None)
         if declared is None:
-            return f"There is no tool {name}. The list of tools names those there are."
+            near = difflib.get_close_matches(name, self.declarations, n=1)
+            hint = f"Did you mean {near[0]}?" if near else "The list of tools names those there are."
+            return f"There is no tool {shortened(name)}. {hint}"
         if declared.least in ALLOWED[self.proxmox.access]:
             return (
                 f"{name} is not among the tools that the operator chose. "
@@ -200,6 +226,17 @@ def policy_of(settings: Settings) -> Policy:
 def unconnected_call(pve: Pve, settings: Settings) -> Call:
     """What a tool, or a look at the cluster, works with where there is no client."""
     return Call(pve, Guests(pve), Tasks(pve), settings)
+
+
+async def _known_reader(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    """Middleware: tells the audit for whom resources are read and arguments completed, which the SDK does not tell."""
+    if ctx.method not in ("resources/read", "completion/complete"):
+        return await call_next(ctx)
+    token = reader.set(Context(request_context=ctx))
+    try:
+        return await call_next(ctx)
+    finally:
+        reader.reset(token)
 
 
 class _Unasked(Context[TaskGroup, Any]):

@@ -1,12 +1,14 @@
 """Resources, prompts and completions, as a client sees them."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
-from mcp.types import PromptReference, ResourceTemplateReference, TextContent, TextResourceContents
+from mcp.types import Implementation, PromptReference, ResourceTemplateReference, TextContent, TextResourceContents
 
 from proxmox_mcp.pve import Pve
 from proxmox_mcp.server import build_server
@@ -84,6 +86,15 @@ async def test_prompts_are_filled_in(simulator: Simulator, era: Era) -> None:
     assert content.text.startswith("Plan the maintenance of node pve2.")
 
 
+async def test_what_need_not_be_said_may_be(simulator: Simulator) -> None:
+    async with client_of(simulator) as client:
+        without = await client.get_prompt("restore_guest", {"vmid": "100"})
+        onto = await client.get_prompt("restore_guest", {"vmid": "100", "storage": "nas"})
+    texts = [prompt.messages[0].content.text for prompt in (without, onto)]  # type: ignore[union-attr]
+    assert "onto storage" not in texts[0]
+    assert "onto storage nas" in texts[1]
+
+
 @pytest.mark.parametrize(
     ("name", "value", "others", "values"),
     [
@@ -94,6 +105,7 @@ async def test_prompts_are_filled_in(simulator: Simulator, era: Era) -> None:
         ("snapshot", "", {"vmid": "105"}, ["clean", "experiment", "with-app"]),
         ("snapshot", "", {}, []),
         ("snapshot", "", {"vmid": "999"}, []),
+        ("snapshot", "", {"vmid": "9" * 5000}, []),
         ("purpose", "b", {}, []),
     ],
 )
@@ -112,3 +124,17 @@ async def test_addresses_of_resources_are_completed(simulator: Simulator, era: E
         ref = ResourceTemplateReference(uri="pve://guest/{vmid}")
         found = await client.complete(ref, {"name": "vmid", "value": "91"})
     assert found.completion.values == ["910"]
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_what_is_read_and_completed_is_recorded_with_its_client(
+    simulator: Simulator, era: Era, tmp_path: Path
+) -> None:
+    settings = Settings(retries=0, state_dir=tmp_path, audit="all")
+    server = build_server(settings, Pve(settings, connect=simulator.connect))
+    async with Client(server, mode=era, client_info=Implementation(name="desk", version="7")) as client:
+        await read(client, "pve://guest/100")
+        await client.complete(PromptReference(name="plan_node_maintenance"), {"name": "node", "value": ""})
+    lines = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    recorded = {line["tool"]: line["client"] for line in lines if line["event"] == "begin"}
+    assert recorded == {"get_vm_info": "desk 7", "get_nodes": "desk 7"}
