@@ -29,7 +29,8 @@ from proxmox_mcp.malformed import explaining, shortened
 from proxmox_mcp.prompts import add_prompts, check_prompt
 from proxmox_mcp.pve import Pve
 from proxmox_mcp.resources import NothingThere, add_resources, declared, reader
-from proxmox_mcp.safety.foreign import guarded, visible
+from proxmox_mcp.safety.case import cut
+from proxmox_mcp.safety.foreign import guarded, plain, visible
 from proxmox_mcp.safety.gate import Gate
 from proxmox_mcp.safety.policy import Policy
 from proxmox_mcp.safety.redact import RedactingFilter, redactor
@@ -118,7 +119,7 @@ class ProxmoxServer(MCPServer[TaskGroup]):
         """What a call of a tool works with."""
 
         async def report(progress: float, total: float | None, text: str) -> None:
-            told = redactor.text(text)
+            told = cut(plain(redactor.text(text)))
             if not tell(told):
                 await ctx.report_progress(progress, total, told)
 

@@ -1,20 +1,26 @@
 """One call on its way through the gate, and how it is told to people."""
 
+import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mcp.server.mcpserver import Context
 
 from proxmox_mcp.results import Preview
-from proxmox_mcp.safety.foreign import visible
+from proxmox_mcp.safety.foreign import plain
 from proxmox_mcp.safety.intent import Intent
 from proxmox_mcp.safety.preview import digest_of
-from proxmox_mcp.safety.redact import redactor
-from proxmox_mcp.safety.secret_names import secrets_in
+from proxmox_mcp.safety.redact import HIDDEN, redactor
+from proxmox_mcp.safety.secret_names import is_input_name, is_secret_name, named, place_of
 from proxmox_mcp.tooling import Arguments, Call, Declaration
 
 # How long to wait is no part of what is done.
 _NOT_PART_OF_IT = frozenset({"wait_seconds", "confirm"})
+_LONGEST_TEXT = 1000  # characters of one argument that are shown and recorded
+_LONGEST_LINE = 4000  # of one line that a person reads
+_MOST_ITEMS = 50  # of a list or an object
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +46,56 @@ class Case:
         return digest_of(self.call.pve.cluster, self.user, self.declaration.name, act)
 
 
-def readable(given: Arguments) -> dict[str, Any]:
-    """The arguments for people: without what was left out, and without secrets."""
-    with redactor.hiding(secrets_in(given)):
-        return {
-            name: redactor.value(value, name)
-            for name, value in given.items()
-            if value is not None and name not in _NOT_PART_OF_IT
-        }
+def readable(given: Arguments, *, asked: bool = False) -> dict[str, Any]:
+    """The arguments for people: without what was left out, without secrets, and none longer than can be read.
+
+    What is hidden is hidden by the name it stands under, never by its value: a caller chooses the values, and could
+    hide with one of them what another says.
+
+    Args:
+        given: the arguments.
+        asked: they are for who decides on the call, who must see what a program in a guest would be given to read.
+    """
+    here = place_of(given)
+    return {
+        name: _readable(value, judged, here, asked)
+        for name, value, judged in named(given, here)
+        if value is not None and name not in _NOT_PART_OF_IT
+    }
+
+
+def _readable(value: Any, name: str, beside: frozenset[str], asked: bool) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if is_input_name(name) and isinstance(value, str):
+        return cut(value) if asked else f"{HIDDEN} {_measure(value)}"
+    if is_secret_name(name):
+        return HIDDEN
+    if isinstance(value, Mapping):
+        here = beside | place_of(value)
+        fields = list(named(value, here))
+        told = {cut(key): _readable(inner, judged, here, asked) for key, inner, judged in fields[:_MOST_ITEMS]}
+        return told if len(fields) <= _MOST_ITEMS else {**told, "…": f"{len(fields)} in all {_measure(value)}"}
+    if isinstance(value, list | tuple):
+        if len(value) <= _MOST_ITEMS:
+            return [_readable(inner, name, beside, asked) for inner in value]
+        ends = [*value[: _MOST_ITEMS // 2], f"… {len(value)} in all {_measure(value)} …", *value[-_MOST_ITEMS // 2 :]]
+        return [_readable(inner, name, beside, asked) for inner in ends]
+    return cut(redactor.by_place(value)) if isinstance(value, str) else value
+
+
+def cut(text: str, most: int = _LONGEST_TEXT) -> str:
+    """The text, or its beginning and its end with how long it is and its hash in between."""
+    if len(text) <= most:
+        return text
+    return f"{text[: most // 2]} … {_measure(text)} … {text[-most // 2 :]}"
+
+
+def _measure(value: Any) -> str:
+    """How long something is that is not shown whole, and the hash of its text or JSON, to tell it again by."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    hashed = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"({len(text)} characters, SHA-256 {hashed})"
 
 
 def shown(preview: Preview) -> str:
@@ -56,8 +104,8 @@ def shown(preview: Preview) -> str:
 
 
 def clean(text: str) -> str:
-    """A text on one line, without secrets and without what nobody sees."""
-    return " ".join(visible(redactor.text(text)).split())
+    """A text on one line, without secrets, and with what nobody sees written out."""
+    return plain(cut(redactor.by_place(text.strip()), _LONGEST_LINE))
 
 
 def client_of(context: Context[Any, Any] | None) -> str:

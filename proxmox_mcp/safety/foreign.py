@@ -28,10 +28,12 @@ _FREE_TEXT = frozenset(
         "out_data", "err_data", "content", "text", "message", "messages", "before", "after", "old", "new", "data",
     }
 )  # fmt: skip
-# Control characters but tab and newline; zero-width and bidirectional marks; the invisible "tag" letters.
+# Control characters but tab and newline; what Unicode has for formatting (category Cf: zero-width and bidirectional
+# marks, the invisible "tag" letters); letters, blanks and selectors that show nothing; private and no characters.
 _UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
-    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\U000e0000-\U000e0fff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u17b4\u17b5"
+    "\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\U000110bd"
+    "\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 _END_OF_LOG = "TASK OK"  # PVE's own
 _ESCAPE = re.compile(r"\\[^nt\"\\/]")  # as JSON writes control characters
@@ -42,6 +44,24 @@ _LONGEST_TEXT = 2000  # of one field, where all of them are too much
 def visible(text: str) -> str:
     """The text without characters that nobody sees."""
     return text if text.isascii() and text.isprintable() else _UNSEEN.sub("", text)
+
+
+def plain(text: str) -> str:
+    r"""The text on one line as it is: what nobody sees is written out (`\u200b`), and so are the ends of lines.
+
+    For people who decide on what they read: nothing is left out of it.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    shown = (char if char.isprintable() and not _UNSEEN.match(char) else _written_out(char) for char in text)
+    return "".join(shown)
+
+
+def _written_out(char: str) -> str:
+    code = ord(char)
+    if char in "\n\t\r":
+        return repr(char)[1:-1]
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def guarded(result: Result) -> CallToolResult:
@@ -87,7 +107,7 @@ def _free_texts(value: dict[str, Any] | list[Any]) -> set[str]:
     for name, inner in value.items() if isinstance(value, dict) else (("", inner) for inner in value):
         if name in _FREE_TEXT and _is_prose(inner):
             found.add(name)
-        elif isinstance(inner, dict | list):
+        elif isinstance(inner, (dict, list)):
             found |= _free_texts(inner)
     return found
 

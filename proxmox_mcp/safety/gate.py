@@ -14,7 +14,7 @@ from typing import Any
 from mcp.server.mcpserver import Context
 from mcp.types import InputRequiredResult
 
-from proxmox_mcp.errors import ChangedSincePreview, NotAllowed, NotApproved, Refused, UnknownGuest
+from proxmox_mcp.errors import ChangedSincePreview, InvalidArgument, NotAllowed, NotApproved, Refused, UnknownGuest
 from proxmox_mcp.results import Preview, Result
 from proxmox_mcp.safety.audit import Audit
 from proxmox_mcp.safety.case import Case
@@ -27,6 +27,7 @@ from proxmox_mcp.safety.limits import Keeper
 from proxmox_mcp.safety.policy import Policy, Verdict
 from proxmox_mcp.safety.recording import Recorder
 from proxmox_mcp.safety.screen import screened, withheld_from
+from proxmox_mcp.safety.secret_names import clash
 from proxmox_mcp.settings import Settings
 from proxmox_mcp.tooling import ALLOWED, Call, Declaration, Risk
 
@@ -62,6 +63,11 @@ class Gate:
             Refused: it was not done, and why.
             ProxmoxError: whatever the tool raises.
         """
+        if name := clash(given):
+            raise InvalidArgument(
+                f"{name} holds the value of another argument that is kept secret, and so could not be shown.",
+                "Give a secret in its own argument alone; another password, if it is a word of the rest.",
+            )
         intent = intent_of(declaration, given, call.pve.user)
         case = Case(secrets.token_hex(6), declaration, call, dict(given), context, intent)
         try:

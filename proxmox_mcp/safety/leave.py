@@ -101,7 +101,7 @@ class Leave:
         act = Act(
             digest,
             case.declaration.name,
-            readable(case.given),
+            readable(case.given, asked=True),
             f"{case.call.pve.cluster} as {case.user}",
             client_of(case.context),
             Preview(
@@ -143,7 +143,7 @@ class Leave:
 
 def _question(case: Case, preview: Preview, verdict: Verdict) -> str:
     because = f"\nThe policy asks for it: {clean(verdict.reason)}" if verdict.effect == "ask" else ""
-    call = ", ".join(f"{name}={clean(repr(value))}" for name, value in readable(case.given).items())
+    call = ", ".join(f"{name}={clean(repr(value))}" for name, value in readable(case.given, asked=True).items())
     return (
         f"{shown(preview)}{because}\nThe call: {case.declaration.name}({call})"
         f"\nAsked for by: {client_of(case.context)}, on {case.call.pve.cluster} as {case.user}"

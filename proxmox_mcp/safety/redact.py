@@ -83,7 +83,13 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """The text without its secrets."""
-        for secret in (*_of_this_call.get(), *self._secrets):
+        for secret in _of_this_call.get():
+            text = text.replace(secret, HIDDEN)
+        return self.by_place(text)
+
+    def by_place(self, text: str) -> str:
+        """The same without regard to the arguments of the call: for what a person reads before deciding on it."""
+        for secret in self._secrets:
             text = text.replace(secret, HIDDEN)
         if not _may_hold_secrets(text):
             return text

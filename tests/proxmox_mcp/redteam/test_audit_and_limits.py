@@ -155,6 +155,23 @@ async def test_a_client_cannot_write_lines_of_its_own(lab: Lab) -> None:
 HOURLY = "[limits]\nguests_per_hour = 2\n" + FREE
 
 
+async def test_what_was_done_stays_on_record_however_long_it_is_made(lab: Lab) -> None:
+    async with lab.client(answer=YES) as attacker:
+        await attacker.call(
+            "execute_vm_command", vmid=100, command=["sh", "-c", f"rm -rf /srv # {'A' * 3000}", *"x" * 60]
+        )
+        await attacker.call("call_api", method="POST", path="/pools", params={"poolid": "p9", "comment": "B" * 70_000})
+    begun = [line for line in lines(lab) if line["event"] == "begin"]
+    command = begun[0]["arguments"]["command"]
+    assert command[:2] == ["sh", "-c"]
+    assert command[2].startswith("rm -rf /srv # AAA")
+    assert "SHA-256" in command[2]
+    assert len(command) < 60
+    raw = begun[-1]["arguments"]
+    assert (raw["method"], raw["path"], raw["params"]["poolid"]) == ("POST", "/pools", "p9")
+    assert "70000 characters" in raw["params"]["comment"]
+
+
 async def _three(attacker: Any) -> None:
     await attacker.done("manage_vm", vmid=105, action="start", wait_seconds=5)
     await attacker.done("manage_lxc_container", vmid=202, action="start", wait_seconds=5)

@@ -1,6 +1,7 @@
 """Secrets are looked for where they might come out: arguments, answers, errors, questions, the audit, the log."""
 
 import logging
+from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
@@ -34,7 +35,6 @@ def _everything(lab: Lab, caplog: pytest.LogCaptureFixture) -> str:
         ("call_api", {"method": "GET", "path": f"/nodes/{SECRET}", "params": {"password": SECRET}}),
         ("get_vm_status", {"vmid": 100, "password": SECRET}),
         ("get_vms", {"token": SECRET}),
-        ("execute_vm_command", {"vmid": 100, "command": "cat", "input_data": SECRET}),
     ],
 )
 @pytest.mark.parametrize("approve", [True, False])
@@ -53,6 +53,52 @@ async def test_a_password_among_arguments_comes_out_nowhere(
         await attacker.call(tool, **arguments)
     assert SECRET not in _everything(lab, caplog)
     assert SECRET not in "\n".join(asked)
+
+
+async def test_what_a_program_reads_is_for_who_decides_alone(lab: Lab) -> None:
+    """It may be the script of a shell, which nobody can approve of unseen; and it may be a password."""
+    asked: list[str] = []
+
+    async def read(context: Any, params: Any) -> Any:
+        asked.append(params.message)
+        return await answering("accept", {"approve": True})(context, params)
+
+    call = {"vmid": 100, "command": "sh", "input_data": f"echo {SECRET} | passwd\nrm -rf /srv"}
+    async with lab.client(answer=read) as attacker:
+        await attacker.call("execute_vm_command", **call)
+    assert f"input_data='echo {SECRET} | passwd\\nrm -rf /srv'" in asked[0]
+    async with lab.client() as attacker:
+        await attacker.call("execute_vm_command", **call)
+    (request,) = lab.approvals.listed()
+    assert request.arguments["input_data"] == call["input_data"]
+    assert SECRET not in "\n".join(lab.told)
+    audit = (lab.state / "audit.jsonl").read_text()
+    assert SECRET not in audit
+    assert sha256(str(call["input_data"]).encode()).hexdigest() in audit
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        (
+            "update_vm_config",
+            {"vmid": 105, "options": {"cipassword": "local-lvm:vm-104-disk-0", "scsi5": "local-lvm:vm-104-disk-0"}},
+        ),
+        (
+            "call_api",
+            {
+                "method": "PUT",
+                "path": "/access/acl",
+                "params": {"roles": "Administrator", "path": "/", "password": "x\nAdministrator\n/access/acl"},
+            },
+        ),
+    ],
+)
+async def test_no_secret_hides_what_else_a_call_says(lab: Lab, tool: str, arguments: dict[str, Any]) -> None:
+    async with lab.client(answer=answering("accept", {"approve": True})) as attacker:
+        result = await attacker.call(tool, **arguments)
+    assert "holds the value of another argument that is kept secret" in text_of(result)
+    assert lab.writes == []
 
 
 async def test_ssh_keys_come_out_nowhere(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:

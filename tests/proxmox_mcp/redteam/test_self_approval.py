@@ -289,3 +289,36 @@ async def test_a_person_who_declines_is_not_asked_until_they_give_in(lab: Lab, e
         for _ in range(5):
             await attacker.refused("delete_vm", **DELETE)
     assert len(asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "shown"),
+    [
+        (
+            "write_guest_file",
+            {"vmid": 100, "file": "/etc/ho\u200bsts", "content": "x"},
+            "/etc/ho\\u200bsts",
+        ),
+        (
+            "write_guest_file",
+            {"vmid": 100, "file": "/x", "content": "#!/bin/sh\n# harmless\nrm -rf /"},
+            "# harmless\\nrm -rf /",
+        ),
+        (
+            "execute_vm_command",
+            {"vmid": 100, "command": ["sh", "-c", f"{'x' * 5000}; rm -rf /"]},
+            "; rm -rf /",
+        ),
+    ],
+)
+async def test_a_person_reads_what_will_be_done(lab: Lab, tool: str, arguments: dict[str, Any], shown: str) -> None:
+    asked: list[str] = []
+
+    async def read(context: Any, params: Any) -> Any:
+        asked.append(params.message)
+        return await answering("decline")(context, params)
+
+    async with lab.client(answer=read, toolsets=("all",)) as attacker:
+        await attacker.call(tool, **arguments)
+    assert shown in asked[0]
+    assert all(line.isprintable() for line in asked[0].splitlines())
