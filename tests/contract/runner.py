@@ -58,7 +58,7 @@ async def run_contract(name: str, target: Target, era: Era, told: Told = lambda 
         The names of the steps that this target cannot run, by the scenario's own word.
 
     Raises:
-        ContractBroken: at the first step that does not hold.
+        ContractBroken: a step does not hold; the first one, unless the target goes on.
     """
     async with AsyncExitStack() as stack:
         session = _Session(target, era, stack)
@@ -71,8 +71,9 @@ async def run_contract(name: str, target: Target, era: Era, told: Told = lambda 
 
 
 async def _run_steps(target: Target, session: "_Session", api: Api, told: Told) -> tuple[list[str], list[str]]:
-    """The steps that were left out, and the step that did not hold with what is wrong."""
-    left_out = []
+    """The steps that were left out, and the steps that did not hold with what is wrong."""
+    left_out: list[str] = []
+    broken: list[str] = []
     answers: dict[str, Any] = {}
     for step in target.scenario.contract:
         if why := target.leaves_out(step):
@@ -87,8 +88,10 @@ async def _run_steps(target: Target, session: "_Session", api: Api, told: Told) 
             problems = [str(error)]
         told(StepRun(step.name, "broken" if problems else "passed", time.monotonic() - began, "; ".join(problems)))
         if problems:
-            return left_out, [f"step {step.name!r}: {step.call.tool}", *problems]
-    return left_out, []
+            broken += [f"step {step.name!r}: {step.call.tool}", *problems]
+        if broken and not target.goes_on:
+            break
+    return left_out, broken
 
 
 async def _until(look: Callable[[], Awaitable[tuple[list[str], bool]]], patience: float) -> list[str]:

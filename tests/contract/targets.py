@@ -33,10 +33,16 @@ Api = Callable[[str], Any]
 
 
 class Target(ABC):
-    """A cluster in the state of a scenario. `patience` is for how many seconds what it shows may lag behind."""
+    """A cluster in the state of a scenario.
+
+    Attributes:
+        patience: for how many seconds what it shows may lag behind.
+        goes_on: whether the steps behind one that does not hold are run, too.
+    """
 
     simulated = True
     patience = 0.0
+    goes_on = False
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario

@@ -6,7 +6,7 @@ import pytest
 
 from pvesim.scenario import Scenario, load
 from tests.contract.matching import filled_in, mismatches
-from tests.contract.runner import ContractBroken, run_contract
+from tests.contract.runner import ContractBroken, StepRun, run_contract
 from tests.contract.targets import InProcess
 
 FITS: list[tuple[Any, Any]] = [
@@ -102,3 +102,54 @@ async def test_a_step_s_access_level_is_the_server_s(access: str | None, exists:
     error = "There is no guest 999" if exists else "manage_vm is not available at access level read"
     with InProcess(scenario(call=call, error=error, access=access)) as target:
         assert await run_contract("a file", target, "legacy") == []
+
+
+class GoesOn(InProcess):
+    """A target on which one difference is no reason not to look for others."""
+
+    goes_on = True
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("kind", "runs"), [(InProcess, ["broken"]), (GoesOn, ["broken", "passed"])])
+async def test_steps_behind_one_that_does_not_hold(kind: type[InProcess], runs: list[str]) -> None:
+    both = scenario(expect={"total": 7})
+    second = both.contract[0].model_copy(update={"name": "the second", "expect": {"total": 1}})
+    both.contract.append(second)
+    told: list[StepRun] = []
+    with kind(both) as target, pytest.raises(ContractBroken, match="step 'the step'"):
+        await run_contract("a file", target, "auto", told.append)
+    assert [run.state for run in told] == runs
+
+
+class Behind(InProcess):
+    """A target whose lists show a change of a guest ten seconds late."""
+
+    patience = 5.0
+
+
+@pytest.mark.anyio
+async def test_what_lags_behind_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.contract.runner._FIRST_PAUSE", 0.0)
+    make = {"name": "fresh", "node": "pve1", "storage": "local-lvm", "wait_seconds": 60}
+    listed = {"get": "/cluster/resources", "params": {"type": "vm"}, "data": [{"name": "fresh", "status": "stopped"}]}
+    late = load(
+        {
+            "cluster": {"status_rounds": True},
+            "nodes": {"pve1": {}},
+            "contract": [
+                {
+                    "name": "make",
+                    "access": "admin",
+                    "call": {"tool": "create_vm", "arguments": make},
+                    "expect": {"state": "ok"},
+                    "after": [listed],
+                },
+                {"name": "list", "call": {"tool": "get_vms", "arguments": {"name": "fresh"}}, "expect": {"total": 1}},
+            ],
+        }
+    )
+    with Behind(late) as target:
+        assert await run_contract("a file", target, "auto") == []
+    with InProcess(late) as target, pytest.raises(ContractBroken, match="fresh"):
+        await run_contract("a file", target, "auto")

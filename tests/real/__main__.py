@@ -1,5 +1,7 @@
 """`python -m tests.real`: the contracts on a real node."""
 
+import logging
+import re
 import signal
 import sys
 from pathlib import Path
@@ -7,43 +9,62 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
+import urllib3
 from proxmoxer import ResourceException
 from pydantic import ValidationError
+from urllib3.exceptions import InsecureRequestWarning
 
-from proxmox_mcp.errors import ProxmoxError
+from proxmox_mcp import transport
+from proxmox_mcp.errors import SettingsError
 from proxmox_mcp.settings import Connection
+from pvesim.scenario import Scenario
 from tests.contract.runner import contracts
-from tests.real.node import NodeUnfit, RealNode, SetupFailed
+from tests.real.node import NodeUnfit, RealNode, SetupFailed, in_our_words
 from tests.real.record import Record
 from tests.real.run import FIRST, LAST, POOL, run_all
 from tests.real.sweep import sweep
 
+ANSWERED_WITHIN = 60.0
 app = typer.Typer(add_completion=False)
 
 
 def connection(
-    url: str, user: str, password: str, token: str, ca: Path | None, fingerprint: str, insecure: bool
+    url: str,
+    user: str,
+    password: str,
+    token: str,
+    *,
+    ca: Path | None = None,
+    fingerprint: str = "",
+    insecure: bool = False,
+    timeout: float = ANSWERED_WITHIN,
 ) -> Connection:
     """How the node is reached.
 
     Raises:
         NodeUnfit: what was given does not say it.
     """
+    if not url:
+        raise NodeUnfit("Give the node's address: --url, or PVE_TEST_URL.")
     parts = urlsplit(url if "//" in url else f"https://{url}")
     if not parts.hostname or parts.scheme != "https":
         raise NodeUnfit(f"{url!r} is no address of a node; give one such as https://192.0.2.10:8006.")
     login: dict[str, Any] = {"user": user, "password": password or None}
     if token:
-        name, _, secret = token.partition("=")
-        login = {"user": name.partition("!")[0], "token_name": name.partition("!")[2], "token_value": secret}
+        parts_of_token = re.fullmatch(r"(?P<user>[^!=]+)!(?P<token_name>[^!=]+)=(?P<token_value>.+)", token)
+        if parts_of_token is None:
+            raise NodeUnfit("The token is none; give it as user@realm!name=secret.")
+        login = parts_of_token.groupdict()
     try:
         made = Connection(
             host=parts.hostname, port=parts.port or 8006, ca_file=ca, fingerprint=fingerprint or None,
-            verify_tls=not insecure, **login,
+            verify_tls=not insecure, timeout=timeout, **login,
         )  # fmt: skip
         made.require_connection()
     except ValidationError as error:
         raise NodeUnfit("; ".join(f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors())) from None
+    except SettingsError as error:
+        raise NodeUnfit(in_our_words(error)) from None
     return made
 
 
@@ -59,6 +80,19 @@ def id_range(text: str) -> tuple[int, int]:
     return int(first), int(last)
 
 
+def picked(parts: list[str]) -> dict[str, Scenario]:
+    """The scenarios with one of the texts in their names.
+
+    Raises:
+        NodeUnfit: there is none.
+    """
+    known = contracts()
+    chosen = {name: known[name] for name in known if any(part in name for part in parts)}
+    if not chosen:
+        raise NodeUnfit(f"No scenario has {' or '.join(parts)} in its name; there are: {', '.join(known)}.")
+    return chosen
+
+
 @app.command()
 def main(
     url: Annotated[str, typer.Option(envvar="PVE_TEST_URL", help="Address of the node.")] = "",
@@ -70,6 +104,7 @@ def main(
     insecure: Annotated[bool, typer.Option(help="Trust any certificate.")] = False,
     range: Annotated[str | None, typer.Option(help="Ids that are the run's own, such as 9000-9099.")] = None,
     pool: Annotated[str | None, typer.Option(help="Pool that is the run's own.")] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds that an answer may take.")] = ANSWERED_WITHIN,
     only_sweep: Annotated[bool, typer.Option("--sweep", help="Remove what a run that was broken off left.")] = False,
     throwaway: Annotated[bool, typer.Option(help="Change the node's network and services, too, for good.")] = False,
     scenario: Annotated[list[str] | None, typer.Option(help="Only scenarios with this in their name.")] = None,
@@ -79,22 +114,24 @@ def main(
     """Run every scenario's contract on a real node, which is afterwards as it was."""
     # A stop by the service manager or a CI runner clears away as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if insecure:
+        # Who says so need not be told again with every connection.
+        urllib3.disable_warnings(InsecureRequestWarning)
+        logging.getLogger(transport.__name__).setLevel(logging.ERROR)
     try:
         first, last = id_range(range or f"{FIRST}-{LAST}")
-        if not url:
-            raise NodeUnfit("Give the node's address: --url, or PVE_TEST_URL.")
-        node = RealNode(connection(url, user, password, token, ca, fingerprint, insecure))
+        way: Any = {"ca": ca, "fingerprint": fingerprint, "insecure": insecure, "timeout": timeout}
+        node = RealNode(connection(url, user, password, token, **way))
         if only_sweep:
             for line in sweep(node, pool or POOL, first, last):
                 typer.echo(f"removed {line}")
             return
-        known = contracts()
-        chosen = {name: known[name] for name in known if not scenario or any(part in name for part in scenario)}
+        chosen = picked(scenario or [""])
         told = range is not None and pool is not None
         own: Any = {"pool": pool or POOL, "first": first, "last": last}
         made = run_all(node, typer.echo, **own, told=told, throwaway=throwaway, only=chosen)
         node.close()
-    except (NodeUnfit, SetupFailed, ProxmoxError) as error:
+    except (NodeUnfit, SetupFailed) as error:
         sys.exit(str(error))
     except ResourceException as error:
         sys.exit(f"PVE refuses: {error}")

@@ -8,12 +8,14 @@ from typing import Any
 import requests
 from proxmoxer import ResourceException
 
-from proxmox_mcp.errors import ProxmoxError
+from proxmox_mcp.answers import from_answer
+from proxmox_mcp.errors import Answer, ProxmoxError
 from proxmox_mcp.settings import Connection
-from proxmox_mcp.transport import connection_error, open_connection
+from proxmox_mcp.transport import connection_error, open_connection, readable_reason
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 _TRIES = 4
+_UNKNOWN_USER = 401
 _BUSY = frozenset((502, 503, 504, 595, 596))
 _OPTIONS = {
     r"PROXMOX_HOST and PROXMOX_PORT": "--url",
@@ -42,6 +44,10 @@ def in_our_words(error: BaseException) -> str:
     for settings, option in _OPTIONS.items():
         text = re.sub(settings, option, text)
     return text
+
+
+def _refused(error: ResourceException, verb: str, path: str) -> ProxmoxError:
+    return from_answer(Answer(error.status_code, readable_reason(error.content), verb.upper(), f"/{path}"))
 
 
 class RealNode:
@@ -125,6 +131,8 @@ class RealNode:
                 if not repeated or isinstance(error, requests.exceptions.SSLError):
                     raise NodeUnfit(in_our_words(connection_error(error, self.connection))) from None
             except ResourceException as error:
+                if error.status_code == _UNKNOWN_USER:
+                    raise NodeUnfit(in_our_words(_refused(error, verb, path))) from None
                 if error.status_code not in _BUSY or not repeated:
                     raise
             except ProxmoxError as error:

@@ -1,5 +1,6 @@
 """Runs the contracts on a node: looks first, sets up and clears away each scenario, and ends the journal."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -11,7 +12,7 @@ from pvesim.scenario import Scenario
 from tests.contract.runner import ContractBroken, StepRun, contracts, run_contract
 from tests.real import ground, journal
 from tests.real.found import Found, look
-from tests.real.names import RangeTooSmall
+from tests.real.names import RangeTooSmall, ids_of, mapped_ids
 from tests.real.node import NodeUnfit, RealNode, SetupFailed
 from tests.real.plan import Plan
 from tests.real.record import Record
@@ -36,6 +37,19 @@ def check_free(found: Found, *, told: bool) -> None:
         )
 
 
+def check_room(scenarios: Mapping[str, Scenario], first: int, last: int) -> None:
+    """The ids of every scenario fit into the range.
+
+    Raises:
+        NodeUnfit: those of one do not.
+    """
+    for name, scenario in scenarios.items():
+        try:
+            mapped_ids(ids_of(scenario), first, last)
+        except RangeTooSmall as error:
+            raise NodeUnfit(f"{error} That is for {name}. Give a larger one: --range {FIRST}-{LAST}.") from None
+
+
 def run_all(
     node: RealNode,
     say: Say,
@@ -57,7 +71,7 @@ def run_all(
 
     Raises:
         NodeUnfit: the node cannot be used; nothing was changed.
-        SetupFailed, ResourceException: the node could not be cleared; `sweep` may.
+        SetupFailed: the node could not be cleared; `sweep` may.
     """
     found = replace(look(node), throwaway=throwaway)
     for line in found.lines():
@@ -65,18 +79,30 @@ def run_all(
     if journal.begun(node, pool):
         raise NodeUnfit(f"The pool {pool} says that a run was broken off: sweep the node first (--sweep).")
     check_free(found, told=told)
+    chosen = only or contracts()
+    check_room(chosen, first, last)
     record = Record("real", found.version)
     journal.begin(node, found, pool, first, last)
-    chosen = only or contracts()
     try:
         found = ground.prepare(node, found, chosen.values())
-        for name, scenario in chosen.items():
+        for number, (name, scenario) in enumerate(chosen.items(), 1):
+            began = time.monotonic()
             _run_one(node, found, name, scenario, record, (pool, first, last))
-            say(_line(name, record.scenarios[name]))
+            say(f"[{number}/{len(chosen)}] {_line(name, record.scenarios[name], time.monotonic() - began)}")
     finally:
+        _clear_away(node, pool, first, last)
+    return record
+
+
+def _clear_away(node: RealNode, pool: str, first: int, last: int) -> None:
+    try:
         clear(node, first, last)
         end(node, pool)
-    return record
+    except (NodeUnfit, SetupFailed, ResourceException, KeyboardInterrupt) as error:
+        raise SetupFailed(
+            f"{str(error) or 'Stopped while clearing away.'} What the run made is still there: sweep the node when it "
+            "answers again (--sweep)."
+        ) from error
 
 
 def _run_one(
@@ -94,12 +120,11 @@ def _run_one(
             anyio.run(run_contract, name, target, "auto", partial(record.add, name))
     except ContractBroken:
         pass  # the record has it
-    except (SetupFailed, ResourceException, RangeTooSmall) as error:
+    except (SetupFailed, ResourceException) as error:
         record.add(name, StepRun("(bringing the node to its state)", "broken", 0.0, str(error)))
 
 
-def _line(name: str, runs: list[StepRun]) -> str:
+def _line(name: str, runs: list[StepRun], seconds: float) -> str:
     passed, left = (sum(run.state == state for run in runs) for state in ("passed", "left out"))
     broken = "".join(f"\n    {run.step}: {run.why}" for run in runs if run.state == "broken")
-    seconds = sum(run.seconds for run in runs)
     return f"{name}: {passed} passed, {left} left out, {seconds:.1f} s{broken}"

@@ -26,6 +26,7 @@ class Real(Target):
     """
 
     simulated = False
+    goes_on = True  # a difference is to be known with all others, not one a run
     patience = 40.0  # lists of the cluster lag ten seconds behind, other things a little more
 
     def __init__(self, scenario: Scenario, node: RealNode, found: Found, pool: str, first: int, last: int) -> None:
