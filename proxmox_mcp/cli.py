@@ -5,6 +5,7 @@ SDK is imported when it is needed: `--help` answers without it.
 """
 
 import gc
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -135,4 +136,6 @@ safety.add_to(app)
 
 def main() -> None:
     """Run the command line."""
+    # The first process of a container heeds no signal by itself; serving takes this one over.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     app()

@@ -5,6 +5,7 @@ What a command needs is imported when it runs, so that `--help` answers at once.
 
 from __future__ import annotations
 
+import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -40,6 +41,8 @@ class ClockMode(StrEnum):
 
 def main() -> None:
     """The console script. Errors that a user can cause are one text each, with exit status 1."""
+    # The first process of a container heeds no signal by itself; serving takes this one over.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         app()
     except SimError as error:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from pvesim.engine import Simulator
 from pvesim.serve import SimServer
@@ -36,6 +39,15 @@ def test_the_health_check_tells_a_server_that_answers_from_none() -> None:
         asked = [sys.executable, *(part.replace(":8006/", f":{server.port}/") for part in command[1:])]
         assert subprocess.run(asked, capture_output=True, check=False).returncode == 0
     assert subprocess.run(asked, capture_output=True, check=False).returncode != 0
+
+
+@pytest.mark.parametrize("package", ["proxmox_mcp", "pvesim"])
+def test_a_command_heeds_sigterm_from_its_start(package: str) -> None:
+    """What it does by itself, exit status -15, the first process of a container does not do."""
+    starting = "lambda: os.kill(os.getpid(), signal.SIGTERM)"
+    script = f"import os, signal, {package}.cli as cli; cli.app = {starting}; cli.main()"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, "")
 
 
 def test_the_commands_exist() -> None:
