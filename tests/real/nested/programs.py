@@ -1,8 +1,11 @@
 """Other programs: run to their end, with their own words when they fail, and never left behind."""
 
+import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 
 from tests.real.node import NodeUnfit
 
@@ -25,11 +28,17 @@ def run_tool(command: Sequence[str], purpose: str) -> str:
     Raises:
         NodeUnfit: it failed; with the last of what it said.
     """
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
     try:
         said, _ = process.communicate()
     except BaseException:
-        # It may hold mounts or temporary files, which it removes by itself when it is asked to end.
         end(process)
         raise
     if process.returncode != 0:
@@ -39,10 +48,12 @@ def run_tool(command: Sequence[str], purpose: str) -> str:
 
 
 def end(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
-    """End a program, and see that it has ended."""
-    process.terminate()
-    try:
-        process.wait(_END_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    """End a program that has a session of its own, with all that it started, and see that it has ended.
+
+    What it holds, such as mounts and temporary folders, it gives back by itself when all of it is asked to end.
+    """
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is None:
+            os.killpg(process.pid, number)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_END_SECONDS)

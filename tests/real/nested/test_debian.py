@@ -20,7 +20,7 @@ def test_its_service_is_a_command_of_the_simulator() -> None:
     unit.read_string(files("x")["etc/systemd/system/pvesim.service"])
     python, module, name, verb, *arguments = shlex.split(unit["Service"]["ExecStart"])
     assert (python, module, name) == ("/usr/bin/python3", "-m", "pvesim")
-    serve = typer.main.get_group(app).commands[verb]  # type: ignore[attr-defined]
+    serve = typer.main.get_group(app).commands[verb]
     parsed = serve.make_context(verb, arguments).params
     assert (parsed["host"], parsed["port"], parsed["scenarios"]) == ("0.0.0.0", 8006, ["single-node"])
 
