@@ -6,8 +6,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import anyio
@@ -43,6 +43,9 @@ from proxmox_mcp.tools import toolsets_for
 from proxmox_mcp.tools.tasks import get_task_status, stop_task
 
 logger = logging.getLogger(__name__)
+
+_LAST_WORDS = 2.0
+"""Seconds that calls have to end in when the process is told to: they have only their record left to write."""
 
 _ACCESS_TEXT = {
     "read": "Access level: read. There are only tools that look; nothing can be changed.",
@@ -80,6 +83,8 @@ class ProxmoxServer(MCPServer[TaskGroup]):
         self._tasks = Tasks(pve)
         self._gate = Gate(settings, policy_of(settings))
         self.handles = TaskHandles(self._look, self._stop)
+        self._under_way = 0
+        self._quiet = anyio.Event()
         self.declarations: dict[str, Declaration] = {
             declaration.name: declaration for declaration in chosen(toolsets_for(settings), settings)
         }
@@ -139,11 +144,27 @@ class ProxmoxServer(MCPServer[TaskGroup]):
         Raises:
             ToolError: with a text that a model can act on: ours, without the SDK's prefix and without secrets.
         """
-        with redactor.hiding(secrets_in(arguments)):
+        with redactor.hiding(secrets_in(arguments)), self._counted():
             try:
                 return await super().call_tool(name, arguments, context)
             except ToolError as error:
                 raise ToolError(visible(redactor.text(self._advice(name, error)))) from None
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._quiet.set()
+
+    async def quiet(self) -> None:
+        """Wait until no tool is at work: then all that was done is on record."""
+        if self._under_way:
+            self._quiet = anyio.Event()
+            await self._quiet.wait()
 
     async def read_resource(
         self, uri: AnyUrl | str, context: Context[TaskGroup, Any] | None = None
@@ -293,17 +314,22 @@ def serve_stdio(server: ProxmoxServer) -> None:
 
 async def _serve_until_signal(server: ProxmoxServer) -> None:
     async with anyio.create_task_group() as group:
-        group.start_soon(_end_on_signal)
-        await server.run_stdio_async()
+        serving = anyio.CancelScope()
+        group.start_soon(_end_on_signal, server, serving)
+        with serving:
+            await server.run_stdio_async()
         group.cancel_scope.cancel()
 
 
-async def _end_on_signal() -> None:
-    """End the process at once: the SDK reads standard input in a thread that nothing can wake.
+async def _end_on_signal(server: ProxmoxServer, serving: anyio.CancelScope) -> None:
+    """End the process by ourselves: the SDK reads standard input in a thread that nothing can wake.
 
-    A request to PVE that is under way is PVE's to finish; there is nothing of ours to save.
+    Calls that are under way are given up, each with its line in the audit. What PVE was given to do goes on.
     """
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for _ in signals:
+            serving.cancel()
+            with anyio.move_on_after(_LAST_WORDS):
+                await server.quiet()
             logging.shutdown()
             os._exit(0)
