@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from mcp.server.mcpserver import Context
 
@@ -13,7 +14,7 @@ from proxmox_mcp.safety.foreign import plain
 from proxmox_mcp.safety.intent import Intent
 from proxmox_mcp.safety.preview import digest_of
 from proxmox_mcp.safety.redact import HIDDEN, redactor
-from proxmox_mcp.safety.secret_names import is_input_name, is_secret_name, named, place_of
+from proxmox_mcp.safety.secret_names import SECRET_URL, is_input_name, is_secret_name, named, place_of
 from proxmox_mcp.tooling import Arguments, Call, Declaration
 
 # How long to wait is no part of what is done.
@@ -64,13 +65,19 @@ def readable(given: Arguments, *, asked: bool = False) -> dict[str, Any]:
     }
 
 
+def call_line(tool: str, given: Arguments) -> str:
+    """A call on one line as it will be made, for who decides on it."""
+    told = readable(given, asked=True).items()
+    return f"{tool}({', '.join(f'{name}={plain(cut(repr(value), _LONGEST_LINE))}' for name, value in told)})"
+
+
 def _readable(value: Any, name: str, beside: frozenset[str], asked: bool) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if is_input_name(name) and isinstance(value, str):
-        return cut(value) if asked else f"{HIDDEN} {_measure(value)}"
+        return cut(redactor.own(value), _LONGEST_LINE) if asked else f"{HIDDEN} {_measure(value)}"
     if is_secret_name(name):
-        return HIDDEN
+        return _host_of(value) if asked and name == SECRET_URL and isinstance(value, str) else HIDDEN
     if isinstance(value, Mapping):
         here = beside | place_of(value)
         fields = list(named(value, here))
@@ -81,7 +88,24 @@ def _readable(value: Any, name: str, beside: frozenset[str], asked: bool) -> Any
             return [_readable(inner, name, beside, asked) for inner in value]
         ends = [*value[: _MOST_ITEMS // 2], f"… {len(value)} in all {_measure(value)} …", *value[-_MOST_ITEMS // 2 :]]
         return [_readable(inner, name, beside, asked) for inner in ends]
-    return cut(redactor.by_place(value)) if isinstance(value, str) else value
+    return _text(value, asked) if isinstance(value, str) else value
+
+
+def _text(value: str, asked: bool) -> str:
+    """An argument: whole for who decides; on record without what looks like a secret, and then told by its hash."""
+    if asked:
+        return cut(redactor.own(value), _LONGEST_LINE)
+    hidden = redactor.by_place(value)
+    return cut(value) if hidden == value else f"{cut(hidden)} {_measure(value)}"
+
+
+def _host_of(url: str) -> str:
+    """Of an address that lets in whoever knows it, where it leads."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return HIDDEN
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/{HIDDEN}"
 
 
 def cut(text: str, most: int = _LONGEST_TEXT) -> str:

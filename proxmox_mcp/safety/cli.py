@@ -141,9 +141,9 @@ def _shown(request: "Request") -> str:
 
 
 def _line(text: str) -> str:
-    from proxmox_mcp.safety.foreign import visible
+    from proxmox_mcp.safety.foreign import plain
 
-    return " ".join(visible(text).split())
+    return plain(text)
 
 
 @policy_app.command("check")

@@ -12,7 +12,7 @@ from proxmox_mcp.errors import NotApproved
 from proxmox_mcp.results import Preview
 from proxmox_mcp.safety.approval import Act, Approvals
 from proxmox_mcp.safety.asking import Asking
-from proxmox_mcp.safety.case import Case, clean, client_of, readable, shown
+from proxmox_mcp.safety.case import Case, call_line, clean, client_of, readable, shown
 from proxmox_mcp.safety.policy import Verdict
 from proxmox_mcp.safety.preview import digest_of
 from proxmox_mcp.settings import Settings
@@ -143,8 +143,7 @@ class Leave:
 
 def _question(case: Case, preview: Preview, verdict: Verdict) -> str:
     because = f"\nThe policy asks for it: {clean(verdict.reason)}" if verdict.effect == "ask" else ""
-    call = ", ".join(f"{name}={clean(repr(value))}" for name, value in readable(case.given, asked=True).items())
     return (
-        f"{shown(preview)}{because}\nThe call: {case.declaration.name}({call})"
+        f"{shown(preview)}{because}\nThe call: {call_line(case.declaration.name, case.given)}"
         f"\nAsked for by: {client_of(case.context)}, on {case.call.pve.cluster} as {case.user}"
     )

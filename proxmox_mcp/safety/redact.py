@@ -89,12 +89,20 @@ class Redactor:
 
     def by_place(self, text: str) -> str:
         """The same without regard to the arguments of the call: for what a person reads before deciding on it."""
-        for secret in self._secrets:
-            text = text.replace(secret, HIDDEN)
+        text = self.own(text)
         if not _may_hold_secrets(text):
             return text
         for pattern, replacement in _PATTERNS:
             text = pattern.sub(replacement, text)
+        return text
+
+    def own(self, text: str) -> str:
+        """The text without the server's own secrets: what is to be run or written, for who decides on it.
+
+        A script can be made to look like a secret; what a person approves of is not hidden for its looks.
+        """
+        for secret in self._secrets:
+            text = text.replace(secret, HIDDEN)
         return text
 
     def value(self, value: Any, name: str = "", beside: frozenset[str] = frozenset()) -> Any:

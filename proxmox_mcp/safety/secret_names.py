@@ -11,6 +11,8 @@ from typing import Any
 
 SHORTEST = 4
 """A secret that is shorter would also hide harmless text, such as every "a" in a log."""
+SECRET_URL = "url-secret"
+"""Under what name an address is judged that lets in whoever knows it."""
 _NOTHING: frozenset[str] = frozenset()
 _LONGEST = 100  # what a name ends with decides
 _NAME = re.compile(
@@ -68,11 +70,12 @@ def named(record: Mapping[Any, Any], beside: frozenset[str] = _NOTHING) -> Itera
     kind = record.get("type")
     for raw, inner in record.items():
         key = str(raw)
-        if (
+        if key == "url" and (key in beside or kind == "webhook"):
+            yield key, inner, SECRET_URL
+        elif (
             key in beside
             or (key == "value" and "full-tokenid" in record)  # PVE shows a new token's secret so
             or (key == "key" and kind == "powerdns")
-            or (key == "url" and kind == "webhook")
             or (key == "data" and ("plugin" in record or "api" in record))  # credentials of an ACME plugin
         ):
             yield key, inner, "secret"

