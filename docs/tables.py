@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -23,6 +24,9 @@ from pvesim.areas import load
 from pvesim.contract import Contract
 from pvesim.indexes import index_of
 from pvesim.routing import modelled
+from tests.contract.kinds import kind_of
+from tests.contract.runner import contracts
+from tests.proxmox_mcp.tools.matrix import DECLARED, TRIED, Kind, left_out
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -87,6 +91,27 @@ def coverage() -> str:
     return "\n".join([f"{len(rows)} methods: {total}.", "", *head, *rows])
 
 
+def tools_coverage() -> str:
+    """How each tool is proven, by the ways that a call can go: steps of contracts, or `t` for the test of all tools."""
+    steps = [step for scenario in contracts().values() for step in scenario.contract]
+    shown = Counter((step.call.tool, kind_of(step)) for step in steps)
+    why: dict[str, int] = {}
+    rows = []
+    for tool in sorted(DECLARED):
+        cells = []
+        for kind in Kind:
+            reason = left_out(tool, kind)
+            mark = str(why.setdefault(reason, len(why) + 1)) if reason else ""
+            parts = [str(shown[tool, kind] or ""), "t" if kind in TRIED and not reason else ""]
+            cells.append(" ".join(part for part in parts if part) or f"<sup>{mark}</sup>")
+        rows.append(f"| `{tool}` | {' | '.join(cells)} |")
+    head = [f"| tool | {' | '.join(Kind)} |", f"| --- |{' --- |' * len(Kind)}"]
+    notes = [f"{number}. {reason}" for reason, number in why.items()]
+    total = f"{len(DECLARED)} tools, {len(steps)} steps of contracts."
+    key = "Where a small number stands, that way asks nothing of the tool, which:"
+    return "\n".join([total, "", *head, *rows, "", key, "", *notes])
+
+
 def _test_link(file: str | None) -> str:
     return f"[{file.removeprefix('tests/pvesim/')}](../{file})" if file else ""
 
@@ -98,6 +123,7 @@ def _cell(text: str) -> str:
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"tools": tools, "settings": settings},
     "docs/coverage.md": {"coverage": coverage},
+    "docs/coverage-tools.md": {"kinds": tools_coverage},
     "docs/scenarios.md": {"scenario": reference},
 }
 

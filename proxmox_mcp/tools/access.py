@@ -170,7 +170,9 @@ async def _known(call: Call, user: str, token: str) -> tuple[list[str], bool]:
             if token and found is None:
                 raise InvalidArgument(f"{user} has no token {token}.", "Call list_users for the tokens of each.")
             return _words(record.get("groups")), bool(int((found or {}).get("privsep", 1)))
-    raise InvalidArgument(f"There is no user {user}.", "Call list_users for those there are.")
+    raise InvalidArgument(
+        f"There is no user {user} that the configured user may see.", "Call list_users for those there are."
+    )
 
 
 def _effective(

@@ -129,7 +129,8 @@ async def create_sdn_vnet(
     """Make a virtual network in a zone, which guests can then use as a bridge. It comes into force with apply_sdn."""
     zones = sorted(record["zone"] for record in await call.pve.get("/cluster/sdn/zones"))
     if zone not in zones:
-        raise InvalidArgument(f"There is no zone {zone}; there are: {', '.join(zones) or 'none'}.", "Name one of them.")
+        others = f"; there are: {', '.join(zones)}." if zones else ", and no other that the configured user may see."
+        raise InvalidArgument(f"There is no zone {zone}{others}", "create_sdn_zone makes one.")
     params: dict[str, Any] = {"vnet": vnet, "zone": zone, "tag": tag, "alias": alias}
     return await create(call, f"vnet {vnet}", "/cluster/sdn/vnets", f"/cluster/sdn/vnets/{vnet}", params)
 
@@ -156,7 +157,9 @@ async def _preview_sdn_applying(call: Call) -> Preview:
 async def apply_sdn(call: Call, wait_seconds: WaitSeconds = 60) -> TaskResult:
     """Bring changes of the software-defined network into force, on all nodes."""
     if not (await get_sdn(call)).unapplied:
-        raise InvalidArgument("There is nothing to apply.", "See get_sdn for what there is.")
+        raise InvalidArgument(
+            "There is nothing to apply that the configured user may see.", "See get_sdn for what there is."
+        )
     return await call.tasks.follow(await call.pve.put("/cluster/sdn"), wait_seconds, call.report)
 
 
