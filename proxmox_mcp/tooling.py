@@ -232,11 +232,12 @@ def _require_known(kind: str, given: Iterable[str], known: Iterable[str]) -> Non
             raise SettingsError(f"PROXMOX_{kind.upper()}S: there is no {kind} {name}.", hint)
 
 
-CarryOut = Callable[[Declaration, Context[Any, Any], dict[str, Any]], Awaitable[CallToolResult | InputRequiredResult]]
+AnyContext = Context[Any, Any]
+CarryOut = Callable[[Declaration, AnyContext, dict[str, Any]], Awaitable[CallToolResult | InputRequiredResult]]
 """Carries a call out: the declaration, the SDK's context, the checked arguments."""
 
 
-async def not_called(declaration: Declaration, ctx: Context[Any, Any], given: dict[str, Any]) -> CallToolResult:
+async def not_called(declaration: Declaration, ctx: AnyContext, given: dict[str, Any]) -> CallToolResult:
     """For a tool that only its arguments are looked at of."""
     raise NotImplementedError(declaration.name)
 
@@ -254,7 +255,7 @@ def build_tool(declaration: Declaration, carry_out: CarryOut, *, confirm: bool =
     """
     confirmed = confirm and declaration.risk is not Risk.READ
 
-    async def run(ctx: Context[Any, Any], **given: Any) -> CallToolResult | InputRequiredResult:
+    async def run(ctx: AnyContext, **given: Any) -> CallToolResult | InputRequiredResult:
         return await carry_out(declaration, ctx, given)
 
     return Tool(
