@@ -104,6 +104,8 @@ Arguments = Mapping[str, Any]
 ToolFunction = Callable[..., Awaitable[Result]]
 PreviewFunction = Callable[..., Awaitable[Preview]]
 """Takes the `Call` and those of the tool's own arguments that it names; may refuse what makes no sense, as a tool."""
+ResolveFunction = Callable[..., Awaitable[Mapping[str, Any]]]
+"""Takes the `Call` and those of the tool's own arguments that it names; gives more of the like."""
 F = TypeVar("F", bound=ToolFunction)
 
 
@@ -121,6 +123,7 @@ class Declaration:
     preview: PreviewFunction | None = None
     interrupts: Callable[[Arguments], bool] | None = None
     risk_of: Callable[[Arguments], Risk] | None = None
+    resolve: ResolveFunction | None = None
 
     @property
     def name(self) -> str:
@@ -165,6 +168,7 @@ class Toolset:
         preview: PreviewFunction | None = None,
         interrupts: Callable[[Arguments], bool] | None = None,
         risk_of: Callable[[Arguments], Risk] | None = None,
+        resolve: ResolveFunction | None = None,
     ) -> Callable[[F], F]:
         """Declare a tool; the function stays what it is.
 
@@ -177,6 +181,7 @@ class Toolset:
             preview: what a call would do, for the person who approves; without one, the guest it names is described.
             interrupts: whether a call with these arguments interrupts a guest that runs, which needs approval too.
             risk_of: the risk of a call with these arguments, where that differs; never above `risk`.
+            resolve: looks up what the arguments only point at, for the call to be judged by that, too.
         """
 
         def declare(function: F) -> F:
@@ -192,6 +197,7 @@ class Toolset:
                     preview=preview,
                     interrupts=interrupts,
                     risk_of=risk_of,
+                    resolve=resolve,
                 )
             )
             return function

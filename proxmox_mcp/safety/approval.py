@@ -33,12 +33,14 @@ class Act:
 
     Attributes:
         digest: of tool, arguments, cluster and user: the same call made again has the same.
+        scope: of tool, cluster and guests: what a denial holds for.
         tool, arguments: for the person; the arguments without secrets.
         cluster: which one, and as whom.
         client: which MCP client asks.
     """
 
     digest: str
+    scope: str
     tool: str
     arguments: dict[str, Any]
     cluster: str
@@ -55,6 +57,7 @@ class Request:
     made: float
     until: float
     digest: str
+    scope: str
     fingerprint: str
     tool: str
     arguments: dict[str, Any]
@@ -96,7 +99,8 @@ class Approvals:
             requests = self._read()
             same = [request for request in requests if request.digest == act.digest]
             current = next((request for request in same if request.fingerprint == act.preview.fingerprint), None)
-            denied = next((request for request in same if request.state == "denied"), None)
+            of_it = (request for request in requests if act.scope == request.scope)
+            denied = next((request for request in of_it if request.state == "denied"), None)
             if denied is not None:
                 return "denied", denied
             if current is not None and current.state == "approved":
@@ -105,9 +109,10 @@ class Approvals:
             if current is not None:
                 return "pending", current
             kept = [request for request in requests if request.digest != act.digest]
-            if sum(request.state == "pending" for request in kept) >= _MOST_PENDING:
+            waiting = [request for request in kept if request.state == "pending"]
+            if len(waiting) >= _MOST_PENDING or _of(waiting, act.client) >= _MOST_PENDING_OF_ONE:
                 raise NotApproved(
-                    f"{_MOST_PENDING} calls wait for a person's approval already; no more are asked for.",
+                    f"{len(waiting)} calls wait for a person's approval already; no more are asked for.",
                     "They are answered with proxmox-mcp approvals, or expire by themselves.",
                 )
             made = self._made(act)
@@ -149,6 +154,7 @@ class Approvals:
             made=now,
             until=now + self._seconds,
             digest=act.digest,
+            scope=act.scope,
             fingerprint=act.preview.fingerprint,
             tool=act.tool,
             arguments=act.arguments,
@@ -174,6 +180,11 @@ class Approvals:
     def _write(self, requests: list[Request]) -> None:
         text = json.dumps([asdict(request) for request in requests], ensure_ascii=False, indent=1)
         replace_file(self._path, text.encode("utf-8", "surrogatepass"))
+
+
+def _of(requests: list[Request], client: str) -> int:
+    """How many of them one client asks for. It says itself what it is called: this is against mishaps, not malice."""
+    return sum(request.client == client for request in requests)
 
 
 def _plain(code: str) -> str:

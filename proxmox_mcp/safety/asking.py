@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import anyio
 from mcp.server.elicitation import AcceptedElicitation, DeclinedElicitation
 from mcp.server.mcpserver import Context
 from mcp.shared.exceptions import MCPError
@@ -86,8 +87,10 @@ class Asking:
         return self._send_away(question, digest) if answer is None else answer
 
     async def _ask_now(self, context: Context[Any, Any], question: str) -> Answer:
+        outcome: Any = None
         try:
-            outcome = await context.elicit(question, Verdict)
+            with anyio.move_on_after(self._seconds):
+                outcome = await context.elicit(question, Verdict)
         except (ValueError, MCPError):
             # Accepted with a form that is not filled in; or the client says that it can ask, and then cannot.
             return "none"

@@ -22,7 +22,7 @@ START = "0" * 64
 """What stands as the hash before the first line."""
 _LONGEST = 1 << 16  # characters of a record
 _TAIL = 1 << 18
-_RECENT = 1 << 20
+_BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +52,24 @@ class Audit:
         self._folder = folder
         self.path = folder / FILE
         self._now = now
+        self._written = 0  # the number of the last line that this process wrote
 
-    def append(self, record: dict[str, Any]) -> str:
+    def append(self, record: dict[str, Any], unless: Callable[[], None] = lambda: None) -> str:
         """Write a line, to the disk itself.
+
+        Args:
+            record: what it says.
+            unless: raises what keeps the line from being written; called while nobody else can write one.
 
         Returns:
             The line's hash.
 
         Raises:
-            AuditUnwritable: it could not be written, or what is there is no audit.
+            AuditUnwritable: it could not be written, or what is there is no audit, or not the one that was there.
         """
         try:
             with locked(own_folder(self._folder) / "audit.lock"):
+                unless()
                 descriptor = open_own(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
                 try:
                     return self._append(descriptor, record)
@@ -78,6 +84,11 @@ class Audit:
     def _append(self, descriptor: int, record: dict[str, Any]) -> str:
         size = os.lseek(descriptor, 0, os.SEEK_END)
         sequence, previous = self._end(descriptor, size)
+        if sequence < self._written:
+            raise AuditUnwritable(
+                f"The audit {self.path} was cut while this server ran: it had {self._written} lines and has {sequence}.",
+                "The operator must find out by whom. Nothing is changed until the server is started anew.",
+            )
         moment = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds")
         line = {"sequence": sequence + 1, "time": moment, **_bounded(record), "previous": previous}
         hashed = _hash(line)
@@ -87,6 +98,7 @@ class Audit:
             os.ftruncate(descriptor, size)  # no half a line stays behind on a full disk
             raise OSError("the disk is full")
         os.fsync(descriptor)
+        self._written = sequence + 1
         return hashed
 
     def _end(self, descriptor: int, size: int) -> tuple[int, str]:
@@ -121,20 +133,34 @@ class Audit:
         except FileNotFoundError:
             return
 
-    def recent(self) -> Iterator[dict[str, Any]]:
-        """The lines of the last megabyte: more than an hour's, unless that hour was a mad one."""
-        try:
-            size = self.path.stat().st_size
-            with self.path.open("rb") as file:
-                file.seek(max(0, size - _RECENT))
-                lines = file.read().splitlines()
-        except FileNotFoundError:
-            return
-        for line in lines:
+    def since(self, moment: float) -> Iterator[dict[str, Any]]:
+        """The lines written since a moment (seconds since 1970), the newest first."""
+        first = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
+        for line in self._backwards():
             try:
-                yield json.loads(line)
+                record = json.loads(line)
             except ValueError:
                 continue
+            if not isinstance(record, dict):
+                continue
+            if str(record.get("time", "")) < first:
+                return
+            yield record
+
+    def _backwards(self) -> Iterator[bytes]:
+        """The lines from the last to the first, of which no more is read than is asked for."""
+        try:
+            with self.path.open("rb") as file:
+                position, rest = file.seek(0, os.SEEK_END), b""
+                while position > 0:
+                    begin = max(0, position - _BLOCK)
+                    file.seek(begin)
+                    rest, *lines = (file.read(position - begin) + rest).split(b"\n")
+                    yield from reversed(lines)
+                    position = begin
+                yield rest
+        except FileNotFoundError:
+            return
 
     def verify(self) -> Verified:
         """Check the chain from the first line on."""

@@ -46,6 +46,12 @@ class Case:
         act = {name: value for name, value in self.given.items() if name not in _NOT_PART_OF_IT}
         return digest_of(self.call.pve.cluster, self.user, self.declaration.name, act)
 
+    @property
+    def scope(self) -> str:
+        """Of what a person's no holds: the tool and the guests that it works on, however else the call is written."""
+        guests = sorted(self.intent.guests)
+        return digest_of(self.call.pve.cluster, self.declaration.name, guests) if guests else self.digest
+
 
 def readable(given: Arguments, *, asked: bool = False) -> dict[str, Any]:
     """The arguments for people: without what was left out, without secrets, and none longer than can be read.

@@ -1,7 +1,7 @@
 """What must be known of the guests that a call touches: for the policy, and for the person who approves."""
 
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from proxmox_mcp.errors import ProxmoxError, RequestRefused
@@ -12,6 +12,10 @@ from proxmox_mcp.safety.preview import digest_of, fingerprint_of, preview_of, st
 from proxmox_mcp.tooling import Arguments, Call, Declaration
 
 _MOST_DESCRIBED = 10
+# Ids that no guest has which can be seen: so many are asked about one by one, the others are taken for hidden ones.
+_MOST_LOOKED_UP = 50
+# Stands for the guests that cannot be seen.
+_NOBODY = 0
 
 
 async def facts_of(intent: Intent, call: Call, policy: Policy) -> Sequence[GuestFacts]:
@@ -20,13 +24,37 @@ async def facts_of(intent: Intent, call: Call, policy: Policy) -> Sequence[Guest
     Raises:
         ProxmoxError: PVE cannot be asked; what cannot be judged is not done.
     """
-    if not intent.guests and not intent.everywhere:
+    if not intent.guests and not intent.everywhere and not intent.members_of:
         return ()
     records = {int(record["vmid"]): record for record in await call.guests.records()}
-    wanted = set(intent.guests)
-    if intent.everywhere:
-        wanted |= {vmid for vmid, record in records.items() if not intent.nodes or record.get("node") in intent.nodes}
-    return [await _facts(vmid, records.get(vmid), call, policy) for vmid in sorted(wanted)]
+    wanted = set(intent.guests) | _concerned(intent, records)
+    unknown = sorted(wanted - records.keys())
+    facts = [await _facts(vmid, records[vmid], call, policy) for vmid in sorted(wanted & records.keys())]
+    facts += [GuestFacts(vmid, known=await _is_free(call, vmid)) for vmid in unknown[:_MOST_LOOKED_UP]]
+    facts += [GuestFacts(vmid, known=False) for vmid in unknown[_MOST_LOOKED_UP:]]
+    if (intent.everywhere or intent.members_of) and not await _sees_all(call):
+        facts.append(GuestFacts(_NOBODY, known=False))
+    return facts
+
+
+def _concerned(intent: Intent, records: Mapping[int, Mapping[str, Any]]) -> set[int]:
+    """The guests that a call is for without naming them."""
+    all_nodes = not intent.nodes or intent.somewhere
+    return {
+        vmid
+        for vmid, record in records.items()
+        if (intent.everywhere and (all_nodes or record.get("node") in intent.nodes))
+        or record.get("pool") in intent.members_of
+    }
+
+
+async def _sees_all(call: Call) -> bool:
+    """Whether no guest can be hidden from the user (`GET /access/permissions`)."""
+    try:
+        granted = await call.pve.get("/access/permissions", path="/vms")
+    except RequestRefused:
+        return False
+    return bool(granted.get("/vms", {}).get("VM.Audit"))
 
 
 class Facts:
@@ -61,12 +89,13 @@ class Facts:
             return GuestFacts(vmid)
         if self._records is None:
             self._records = {int(record["vmid"]): record for record in await self._call.guests.records()}
-        return await _facts(vmid, self._records.get(vmid), self._call, self._policy)
+        record = self._records.get(vmid)
+        if record is None:
+            return GuestFacts(vmid, known=await _is_free(self._call, vmid))
+        return await _facts(vmid, record, self._call, self._policy)
 
 
-async def _facts(vmid: int, record: dict[str, Any] | None, call: Call, policy: Policy) -> GuestFacts:
-    if record is None:
-        return GuestFacts(vmid, known=await _is_free(call, vmid))
+async def _facts(vmid: int, record: Mapping[str, Any], call: Call, policy: Policy) -> GuestFacts:
     storages: frozenset[str] = frozenset()
     if policy.needs_storages:
         guest = await call.guests.find(vmid)
@@ -90,14 +119,31 @@ async def _is_free(call: Call, vmid: int) -> bool:
     return True
 
 
+async def resolved(declaration: Declaration, call: Call, given: Arguments) -> Arguments:
+    """The arguments of a call, with what those that only point at something stand for.
+
+    What cannot be looked up is left to the tool, which says so itself; its requests are judged one by one anyhow.
+    """
+    if declaration.resolve is None:
+        return given
+    try:
+        return {**given, **await declaration.resolve(call, **_named_by(declaration.resolve, given))}
+    except ProxmoxError:
+        return given
+
+
+def _named_by(function: Callable[..., Any], given: Arguments) -> dict[str, Any]:
+    """Those of the arguments that a function takes."""
+    return {name: given[name] for name in inspect.signature(function).parameters if name in given}
+
+
 async def preview_for(declaration: Declaration, call: Call, given: Arguments, intent: Intent) -> Preview:
     """What a call would do: by the tool's own preview, or else by what is known of the guests it touches.
 
     Its fingerprint is over all guests that the call touches, and over the arguments.
     """
     if declaration.preview is not None:
-        names = inspect.signature(declaration.preview).parameters
-        made = await declaration.preview(call, **{name: given[name] for name in names if name in given})
+        made = await declaration.preview(call, **_named_by(declaration.preview, given))
     else:
         made = await _general(declaration, call, intent)
     states = [made.fingerprint]

@@ -18,15 +18,15 @@ from proxmox_mcp.errors import ChangedSincePreview, InvalidArgument, NotAllowed,
 from proxmox_mcp.results import Preview, Result
 from proxmox_mcp.safety.audit import Audit
 from proxmox_mcp.safety.case import Case
-from proxmox_mcp.safety.facts import facts_of, preview_for
+from proxmox_mcp.safety.facts import facts_of, preview_for, resolved
 from proxmox_mcp.safety.files import default_folder
 from proxmox_mcp.safety.foreign import withheld
 from proxmox_mcp.safety.intent import intent_of
 from proxmox_mcp.safety.leave import Leave
 from proxmox_mcp.safety.limits import Keeper
+from proxmox_mcp.safety.outgoing import Bounds, outgoing
 from proxmox_mcp.safety.policy import Policy, Verdict
 from proxmox_mcp.safety.recording import Recorder
-from proxmox_mcp.safety.screen import screened, withheld_from
 from proxmox_mcp.safety.secret_names import clash
 from proxmox_mcp.settings import Settings
 from proxmox_mcp.tooling import ALLOWED, Call, Declaration, Risk
@@ -68,7 +68,7 @@ class Gate:
                 f"{name} holds the value of another argument that is kept secret, and so could not be shown.",
                 "Give a secret in its own argument alone; another password, if it is a word of the rest.",
             )
-        intent = intent_of(declaration, given, call.pve.user)
+        intent = intent_of(declaration, await resolved(declaration, call, given), call.pve.user)
         case = Case(secrets.token_hex(6), declaration, call, dict(given), context, intent)
         try:
             outcome = await self._admit(case)
@@ -80,14 +80,14 @@ class Gate:
             return outcome
         case, approval, asked = outcome
         arguments = {name: value for name, value in case.given.items() if name != "confirm"}
-        seen = screened(case.call, self._policy, intent, approved=asked)
-        async with self._record.around(case, approval):
+        used, watch = outgoing(case, self._bounds(leave=approval != _NOT_NEEDED, asked=asked))
+        async with self._record.around(case, approval, watch.touched):
             try:
-                return await declaration.function(seen, **arguments)
+                return await declaration.function(used, **arguments)
             except UnknownGuest as error:
-                raise await seen.guests.explain(error) from None
+                raise await used.guests.explain(error) from None
             finally:
-                withheld.set(withheld_from(seen))
+                withheld.set(watch.withheld)
 
     @asynccontextmanager
     async def reading(
@@ -114,11 +114,14 @@ class Gate:
             self._record.note(case, "refused", reason=refusal.what)
             raise
         async with self._record.around(case, verdict.reason if verdict.effect == "allow" else _NOT_NEEDED):
-            seen = screened(call, self._policy, intent, approved=False)
+            used, watch = outgoing(case, self._bounds(leave=False, asked=False))
             try:
-                yield seen
+                yield used
             finally:
-                withheld.set(withheld_from(seen))
+                withheld.set(watch.withheld)
+
+    def _bounds(self, *, leave: bool, asked: bool) -> Bounds:
+        return Bounds(self._policy, self._limits, self._settings.access, leave, asked)
 
     async def _permit(self, case: Case) -> Verdict:
         """What the policy says, unless it, its limits or the access level forbid the call (`Refused`)."""

@@ -7,12 +7,17 @@ be a way round the policy.
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from proxmox_mcp.safety.reach import lets_in, reaches_out
+from proxmox_mcp.safety.touched import POOL_KEY, TAG_KEY, Touched, leaves, words
 from proxmox_mcp.tooling import Arguments, Declaration, Risk
+
+if TYPE_CHECKING:
+    from proxmox_mcp.safety.api_table import Twin
 
 RAW_TOOL = "call_api"
 EXEC_TOOL = "execute_vm_command"
@@ -21,25 +26,14 @@ STOP_TOOL = "stop_task"
 _GRANTING = "access"
 # Without guests named, these are on those of all guests.
 _FOR_ALL = frozenset({"prune_backups", "delete_storage"})
-
-# By the end of a name, so that target_vmid, target-vmid and newid all count.
-_GUEST_KEY = re.compile(r"(?:.*[_-])?(?:vmids?|newid|vms|guests?|sid)", re.IGNORECASE)
-_NODE_KEY = re.compile(r"(?:.*[_-])?(?:nodes?|target)", re.IGNORECASE)
-_STORAGE_KEY = re.compile(r"(?:.*[_-])?(?:target)?storages?(?:id)?", re.IGNORECASE)
-_POOL_KEY = re.compile(r"(?:.*[_-])?pool(?:s|id)?", re.IGNORECASE)
-_TAG_KEY = re.compile(r"(?:.*[_-])?tags?", re.IGNORECASE)
-
-# vm-100-disk-0, base-9000-disk-0, subvol-200-disk-0, vzdump-qemu-100-….vma.zst, backup/vm/100/…; as high availability
-# names it, vm:100; and as permissions do, /vms/100.
-_OWNED = re.compile(
-    r"(?<![A-Za-z0-9])(?:(?:vm|base|subvol|basevol)-(?P<volume>\d+)-|vzdump-[a-z]+-(?P<dump>\d+)-"
-    r"|backup/(?:vm|ct)/(?P<group>\d+)(?:/|$)|(?:vm|ct):(?P<sid>\d+)(?!\d|/)|vms/(?P<acl>\d+))"
+_FOR_ALL_IF_HEAVY = frozenset(
+    {"update_storage", "set_firewall_options", "add_firewall_rule", "update_firewall_rule", "delete_firewall_rule"}
 )
-_JOB_KEYS = frozenset({"id", "job_id"})
-_GUEST = re.compile(r"(?P<vmid>\d+)(?:-\d+)?")  # 100-0 is a replication job of guest 100
-_FOLDER = re.compile(r":(?P<vmid>\d+)/")  # of a directory storage: local:100/vm-100-disk-0.qcow2
-_VOLID = re.compile(r"(?P<storage>[A-Za-z][A-Za-z0-9._-]*):(?!//)\S")
-_UPID = re.compile(r"UPID:(?P<node>[^:]+):[0-9A-Fa-f]+:[0-9A-Fa-f]+:[0-9A-Fa-f]+:[^:]+:(?P<id>[^:]*):(?P<user>[^:]*):")
+# Their address, or storage, is of the caller's choice; or rights come with what they change.
+_REACHING = frozenset({"download_from_url", "create_storage"})
+_WITH_RIGHTS = {"update_pool": ("add_guests", "remove_guests", "add_storages", "remove_storages")}
+# Tags there are those of networks.
+_OTHER_TAGS = "networking"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +43,15 @@ class Intent:
     Attributes:
         tools: the names it goes by: its own, and those of the tools that do the same as a raw request.
         guests: ids of all guests whose state, configuration, disks or backups it names.
+        targets: those of them that it names as what it acts on, not in some text: to allow takes one of them.
+        confined: it acts on nothing else; to allow it for what it names would otherwise allow more.
         relabels: which labels that rules know guests by it changes: `tags`, `pools`.
         everywhere: it is for all guests of the cluster, or, when nodes are named, for all of theirs.
+        members_of: the pools whose guests it is for.
+        somewhere: a node is named in a way that does not tell which one it is.
         command: what it runs inside a guest, word by word; empty when that cannot be told.
-        grants: it changes who may do what, which is how everything else could be got.
+        grants: it gives rights, or reaches beyond the guest, which is how everything else could be got.
+        lets_in: it lets somebody log in to a guest.
         stdin: what that command is given to read, which a shell would run.
     """
 
@@ -60,59 +59,27 @@ class Intent:
     risk: Risk
     interrupts: bool = False
     guests: frozenset[int] = frozenset()
+    targets: frozenset[int] = frozenset()
     nodes: frozenset[str] = frozenset()
     storages: frozenset[str] = frozenset()
     pools: frozenset[str] = frozenset()
     tags: frozenset[str] = frozenset()
+    target_nodes: frozenset[str] = frozenset()
+    target_storages: frozenset[str] = frozenset()
+    confined: bool = True
     relabels: frozenset[str] = frozenset()
     everywhere: bool = False
+    members_of: frozenset[str] = frozenset()
+    somewhere: bool = False
     command: tuple[str, ...] | None = None
     stdin: str = ""
     grants: bool = False
+    lets_in: bool = False
 
     @property
     def needs_approval(self) -> bool:
         """Whether it does without a policy that says so: it destroys, interrupts, or gives rights."""
         return self.risk is Risk.DESTROY or self.interrupts or self.grants
-
-
-@dataclass(slots=True)
-class _Touched:
-    guests: set[int] = field(default_factory=set)
-    nodes: set[str] = field(default_factory=set)
-    storages: set[str] = field(default_factory=set)
-    pools: set[str] = field(default_factory=set)
-    tags: set[str] = field(default_factory=set)
-    task_users: set[str] = field(default_factory=set)
-
-    def value(self, key: str, text: str) -> None:
-        """Take in one value that stands somewhere in the arguments."""
-        if _GUEST_KEY.fullmatch(key) or (key in _JOB_KEYS and "-" in text):
-            self.guests.update(int(found["vmid"]) for part in _words(text) if (found := _GUEST.fullmatch(part)))
-        for found in _OWNED.finditer(text):
-            self.guests.add(int(next(part for part in found.groups() if part)))
-        for key_pattern, into in (
-            (_NODE_KEY, self.nodes),
-            (_STORAGE_KEY, self.storages),
-            (_POOL_KEY, self.pools),
-            (_TAG_KEY, self.tags),
-        ):
-            if key_pattern.fullmatch(key):
-                into.update(_words(text))
-        for upid in _UPID.finditer(text):
-            self.nodes.add(upid["node"])
-            self.task_users.add(upid["user"])
-            if upid["id"].isdecimal():
-                self.guests.add(int(upid["id"]))
-        self._volumes(text)
-
-    def _volumes(self, text: str) -> None:
-        if text.startswith("UPID:"):
-            return
-        for part in re.split(r"[\s,;=]+", text):
-            if volid := _VOLID.match(part):
-                self.storages.add(volid["storage"])
-                self.guests.update(int(found["vmid"]) for found in _FOLDER.finditer(part))
 
 
 def intent_of(declaration: Declaration, arguments: Arguments, user: str = "") -> Intent:
@@ -125,70 +92,94 @@ def intent_of(declaration: Declaration, arguments: Arguments, user: str = "") ->
     """
     risk = declaration.risk if declaration.risk_of is None else declaration.risk_of(arguments)
     interrupts = declaration.interrupts is not None and declaration.interrupts(arguments)
-    if declaration.name == RAW_TOOL:
-        return _raw(arguments, user)
-    touched = _touched(arguments)
+    name = declaration.name
+    if name == RAW_TOOL:
+        params = arguments.get("params") or arguments.get("parameters") or {}
+        return of_request(str(arguments.get("method", "GET")), str(arguments.get("path", "")), params, user)
+    touched = Touched.by(arguments)
     writes = risk is not Risk.READ
+    heavy = risk is Risk.DESTROY or interrupts
+    on_all = heavy and (bool(touched.nodes) or name in _FOR_ALL_IF_HEAVY)
+    rights = any(arguments.get(key) for key in _WITH_RIGHTS.get(name, ()))
+    opens = declaration.toolset == _GRANTING or name in _REACHING or rights or reaches_out(arguments)
+    logs_in = lets_in(arguments) and name not in _MAKERS
+    if any(arguments.get(key) is True for key in _LOOKING):
+        opens = logs_in = False
+    relabels = _relabels({**arguments, "tool": name}) if writes and declaration.toolset != _OTHER_TAGS else frozenset()
     return _intent(
         touched,
-        (declaration.name,),
+        (name,),
         risk,
-        interrupts or _stops_others((declaration.name,), touched, user),
-        relabels=_without_guests(_relabels({**arguments, "tool": declaration.name}), touched)
-        if writes
-        else frozenset(),
-        everywhere=writes
-        and not touched.guests
-        and (declaration.name in _FOR_ALL or ((risk is Risk.DESTROY or interrupts) and bool(touched.nodes))),
-        command=_command(arguments.get("command")) if declaration.name == EXEC_TOOL else None,
+        interrupts or (name == STOP_TOOL and touched.task_users != {user}),
+        relabels=relabels,
+        everywhere=writes and not touched.targets and (name in _FOR_ALL or on_all or touched.everyone),
+        members_of=touched.whole_pools(name) if writes else frozenset(),
+        command=_command(arguments.get("command")) if name == EXEC_TOOL else None,
         stdin=str(arguments.get("input_data") or ""),
-        grants=writes and declaration.toolset == _GRANTING,
+        grants=writes and (opens or logs_in),
+        lets_in=writes and logs_in,
     )
 
 
-def _stops_others(tools: tuple[str, ...], touched: _Touched, user: str) -> bool:
-    return STOP_TOOL in tools and touched.task_users != {user}
+# Who makes a guest may log in to it.
+_MAKERS = frozenset({"create_vm", "create_lxc", "clone_vm", "clone_lxc", "restore_backup", "provision_vm"})
+# With these a tool only tells what it would do.
+_LOOKING = frozenset({"preview", "check_only"})
 
 
 def reading(tools: tuple[str, ...], path: str, params: Mapping[str, Any]) -> Intent:
     """What a GET looks at, for the tools that it is made for."""
     from proxmox_mcp.safety.api_twins import ApiCall
 
-    touched = _touched(params)
-    for key, value in ApiCall("GET", path).places():
-        touched.value(key, value)
+    touched = Touched.by(params)
+    touched.places(ApiCall("GET", path).places())
     return _intent(touched, tools, Risk.READ, interrupts=False)
 
 
-def named_by(key: str, text: str) -> frozenset[int]:
-    """The guests that a value names which stands under such a key."""
-    touched = _Touched()
-    touched.value(key, text)
-    return frozenset(touched.guests)
+def of_request(method: str, path: str, params: Mapping[str, Any], user: str, by_tool: str = "") -> Intent:
+    """What a request to the API is about to do.
 
-
-def _raw(arguments: Arguments, user: str) -> Intent:
-    """A raw request: as the named tool that does the same; where there is none, as the worst that can be."""
+    Args:
+        method: GET, POST, PUT or DELETE.
+        path: below `/api2/json`.
+        params: as they are sent.
+        user: as whom PVE is asked.
+        by_tool: the product's own tool that makes it. A raw one is judged as the named tool that does the same; where
+            there is none, as the worst that can be.
+    """
     from proxmox_mcp.safety.api_twins import ApiCall, twin_of  # its patterns take time that a start can do without
 
-    params = arguments.get("params") or arguments.get("parameters") or {}
-    asked = ApiCall(str(arguments.get("method", "GET")).upper(), str(arguments.get("path", "")), dict(params))
-    twin = twin_of(asked)
-    touched = _touched(params)
-    for key, value in asked.places():
-        touched.value(key, value)
+    asked = ApiCall(method.upper(), path, dict(params))
+    twin = twin_of(asked, by_tool=bool(by_tool))
+    touched = Touched.by(params)
+    touched.places(asked.places())
     writes = twin.risk is not Risk.READ
+    making = "create_vm" in twin.tools
+    logs_in = lets_in(params) and not making and by_tool not in _MAKERS
+    for_all = twin.everywhere or touched.everyone or (bool(touched.nodes) and twin.worst)
+    where = "/" + path.strip("/")
     return _intent(
         touched,
-        (RAW_TOOL, *(_unmatched_tools() if twin.worst else twin.tools)),
+        _names(twin, by_tool),
         twin.risk,
-        twin.interrupts or _stops_others(twin.tools, touched, user),
-        relabels=_without_guests(_relabels({**params, "path": asked.path}), touched) if writes else frozenset(),
-        everywhere=writes and not touched.guests and (twin.everywhere or (bool(touched.nodes) and twin.worst)),
+        twin.interrupts or (STOP_TOOL in twin.tools and touched.task_users != {user}),
+        relabels=_relabels({**params, "path": path}) if writes and not _SDN.match(where) else frozenset(),
+        everywhere=writes and not touched.targets and for_all,
+        members_of=touched.whole_pools(*twin.tools, where) if writes else frozenset(),
+        confined=bool(by_tool) or not (twin.worst or twin.everywhere) or _UNDER_GUEST.match(where) is not None,
         command=_command(params.get("command")) if EXEC_TOOL in twin.tools else None,
         stdin=str(params.get("input-data") or ""),
-        grants=writes and asked.path.strip("/").startswith(_GRANTING),
+        grants=writes and (twin.grants or where.startswith(f"/{_GRANTING}") or logs_in or reaches_out(params)),
+        lets_in=writes and logs_in,
     )
+
+
+def _names(twin: "Twin", by_tool: str) -> tuple[str, ...]:
+    """The tools whose rules hold for a request."""
+    if not by_tool:
+        return (RAW_TOOL, *(_unmatched_tools() if twin.worst else (*twin.tools, *twin.also)))
+    others = () if by_tool in (*twin.tools, *twin.also) else twin.tools
+    return tuple(dict.fromkeys((by_tool, *others, *twin.also)))
 
 
 @cache
@@ -201,44 +192,26 @@ def _unmatched_tools() -> tuple[str, ...]:
     return tuple(name for name in writing if name != RAW_TOOL and name not in known_tools())
 
 
-def _without_guests(relabels: frozenset[str], touched: _Touched) -> frozenset[str]:
-    """What a call that names no guest relabels: a tag may be of something else, such as a VLAN."""
-    return relabels if touched.guests else relabels - {"tags"}
-
-
-def _intent(touched: _Touched, tools: tuple[str, ...], risk: Risk, interrupts: bool, **more: Any) -> Intent:
+def _intent(touched: Touched, tools: tuple[str, ...], risk: Risk, interrupts: bool, **more: Any) -> Intent:
     return Intent(
         tools,
         risk,
         interrupts,
         guests=frozenset(touched.guests),
+        targets=frozenset(touched.targets),
         nodes=frozenset(touched.nodes),
+        target_nodes=frozenset(touched.target_nodes),
         storages=frozenset(touched.storages),
+        target_storages=frozenset(touched.target_storages),
         pools=frozenset(touched.pools),
         tags=frozenset(touched.tags),
+        somewhere=risk is not Risk.READ and touched.somewhere,
         **more,
     )
 
 
-def _touched(arguments: Any) -> _Touched:
-    touched = _Touched()
-    for key, value in leaves("", arguments):
-        touched.value(key, str(value))
-    return touched
-
-
-def leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Every value in the arguments with the name it stands under; those of a list have the list's."""
-    if isinstance(value, Mapping):
-        for inner, item in value.items():
-            # A key may name something itself, as in a map of storages.
-            yield "", inner
-            yield from leaves(str(inner), item)
-    elif isinstance(value, Iterable) and not isinstance(value, str | bytes):
-        for item in value:
-            yield from leaves(key, item)
-    elif value is not None and not isinstance(value, bool):
-        yield key, value
+_SDN = re.compile(r"/cluster/sdn(?:/|$)")
+_UNDER_GUEST = re.compile(r"/nodes/[^/]+/(?:qemu|lxc)/[^/]+/")
 
 
 def _relabels(arguments: Arguments) -> frozenset[str]:
@@ -247,14 +220,14 @@ def _relabels(arguments: Arguments) -> frozenset[str]:
     for key, value in leaves("", arguments):
         text = str(value)
         if (
-            _TAG_KEY.fullmatch(key)
+            TAG_KEY.fullmatch(key)
             or (key == "tool" and "tag" in text)
             or text.startswith("tags=")
-            or (key == "delete" and "tags" in _words(text))
+            or (key == "delete" and "tags" in words(text))
         ):
             changed.add("tags")
         if (
-            _POOL_KEY.fullmatch(key)
+            POOL_KEY.fullmatch(key)
             or key == "vms"
             or (key == "tool" and "pool" in text)
             or (key == "path" and text.strip("/").startswith("pools"))
@@ -269,7 +242,3 @@ def _command(given: Any) -> tuple[str, ...]:
     except ValueError:
         return ()
     return tuple(words)
-
-
-def _words(text: str) -> list[str]:
-    return [part for part in re.split(r"[\s,;\0]+", text) if part]

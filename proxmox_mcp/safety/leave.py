@@ -19,7 +19,8 @@ from proxmox_mcp.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-_MOST_DECLINED = 3
+_MOST_DECLINED = 3  # of one thing
+_MOST_DECLINED_IN_ALL = 12
 
 
 class Leave:
@@ -36,6 +37,7 @@ class Leave:
         self._approvals = Approvals(folder, seconds)
         self._asking = Asking(seconds)
         self._declined: dict[str, list[float]] = {}
+        self._closed: dict[str, list[float]] = {}
         # A confirmation that a model gives is of this process: nothing that was seen elsewhere serves.
         self._key = secrets.token_bytes(32)
 
@@ -49,16 +51,17 @@ class Leave:
         digest = case.digest
         if how == "model":
             return self._confirmed(case, preview, digest)
-        if how in ("ask", "client") and case.context is not None and Asking.can(case.context):
-            self._spare(case, digest)
+        if how in ("ask", "client") and case.context is not None and self._may_ask(case):
             question = _question(case, preview, verdict)
             answer = await self._asking.ask(case.context, question, digest_of(digest, preview.fingerprint))
             if isinstance(answer, InputRequiredResult):
                 return answer
             if answer == "yes":
                 return "a person at the client"
+            if answer == "none":
+                self._closed.setdefault(case.scope, []).append(time.monotonic())
             if answer == "no":
-                self._declined.setdefault(digest, []).append(time.monotonic())
+                self._declined.setdefault(case.scope, []).append(time.monotonic())
                 raise NotApproved(
                     f"The person who was asked declined: {case.declaration.name} was not done.",
                     "Do not ask again for the same; find out from the user what is wanted instead.",
@@ -71,19 +74,31 @@ class Leave:
             )
         return self._by_command(case, preview, digest)
 
-    def _spare(self, case: Case, digest: str) -> None:
-        """Do not let a person be worn down: what was declined again and again is not asked for a while.
+    def _may_ask(self, case: Case) -> bool:
+        """Whether the client can ask its person, who is not to be worn down by the same in ever new forms.
 
         Raises:
             NotApproved: it was declined too often.
         """
-        since = time.monotonic() - self._settings.approval_minutes * 60
-        lately = [moment for moment in self._declined.get(digest, ()) if moment >= since]
-        if len(lately) >= _MOST_DECLINED:
+        if case.context is None or not Asking.can(case.context):
+            return False
+        lately, all_lately = self._lately(self._declined, case.scope)
+        if lately >= _MOST_DECLINED or all_lately >= _MOST_DECLINED_IN_ALL:
             raise NotApproved(
-                f"This was declined {len(lately)} times: {case.declaration.name} was not done, and nobody was asked.",
+                f"A person has declined {max(lately, all_lately)} times: {case.declaration.name} was not done, and "
+                "nobody was asked.",
                 "Find out from the user what is wanted instead.",
             )
+        return self._lately(self._closed, case.scope)[0] < _MOST_DECLINED
+
+    def _lately(self, moments: dict[str, list[float]], scope: str) -> tuple[int, int]:
+        """How often something came of questions about a thing, and of all questions, while approvals still count."""
+        since = time.monotonic() - self._settings.approval_minutes * 60
+        for known, before in list(moments.items()):
+            moments[known] = [moment for moment in before if moment >= since]
+            if not moments[known]:
+                del moments[known]
+        return len(moments.get(scope, ())), sum(map(len, moments.values()))
 
     def _confirmed(self, case: Case, preview: Preview, digest: str) -> str:
         message = digest_of(digest, preview.fingerprint).encode()
@@ -100,6 +115,7 @@ class Leave:
     def _by_command(self, case: Case, preview: Preview, digest: str) -> str:
         act = Act(
             digest,
+            case.scope,
             case.declaration.name,
             readable(case.given, asked=True),
             f"{case.call.pve.cluster} as {case.user}",

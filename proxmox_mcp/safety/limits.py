@@ -1,9 +1,9 @@
 """The policy's bounds on how much is done: guests per hour, tasks at a time."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from typing import Any
 
 from proxmox_mcp.errors import LimitReached
 from proxmox_mcp.pve import Pve
@@ -39,11 +39,27 @@ class Keeper:
         if most is None:
             return
         tasks = await pve.get("/cluster/tasks")
-        running = sum(1 for task in tasks if "endtime" not in task and task.get("user") == user)
+        running = sum(1 for task in tasks if "endtime" not in task and _owner(task) == user)
         if (at_work := max(running, self._under_way)) >= most:
             raise LimitReached(
                 f"{at_work} tasks of this server run already; the policy allows {most} at a time.",
                 "Wait for one of them with wait_for_task, then call again.",
+            )
+
+    def check_start(self, guests: Iterable[int], cluster: str) -> None:
+        """Check what this process knows by itself, in the moment in which a call begins.
+
+        Between the check and the call others begin: of many that were let through at once, so many begin as may.
+
+        Raises:
+            LimitReached: too many guests were changed in the last hour, or too many calls are under way.
+        """
+        self.check_guests(guests, cluster)
+        most = self._limits.tasks
+        if most is not None and self._under_way >= most:
+            raise LimitReached(
+                f"{self._under_way} calls of this server are under way already; the policy allows {most} at a time.",
+                "Wait for one of them, then call again.",
             )
 
     def check_guests(self, guests: Iterable[int], cluster: str) -> None:
@@ -73,12 +89,18 @@ class Keeper:
             self._under_way -= 1
 
     def _changed_lately(self, cluster: str) -> set[int]:
-        since = datetime.fromtimestamp(self._now() - _HOUR, UTC).isoformat(timespec="milliseconds")
-        return {
-            int(vmid)
-            for record in self._audit.recent()
-            if record.get("event") == "begin"
-            and record.get("cluster") == cluster
-            and str(record.get("time", "")) >= since
-            for vmid in record.get("guests", ())
-        }
+        calls: set[Any] = set()
+        guests: set[int] = set()
+        for record in reversed(list(self._audit.since(self._now() - _HOUR))):
+            if record.get("event") == "begin" and record.get("cluster") == cluster:
+                calls.add(record.get("call"))
+            elif record.get("event") != "end" or record.get("call") not in calls:
+                continue
+            guests.update(int(vmid) for vmid in record.get("guests", ()))
+        return guests
+
+
+def _owner(task: Mapping[str, Any]) -> str:
+    """Who started a task, as `root@pam` or `root@pam!token`: PVE tells the two in one field, or in two."""
+    user, token = str(task.get("user", "")), task.get("tokenid")
+    return f"{user}!{token}" if token and "!" not in user else user

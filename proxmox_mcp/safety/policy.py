@@ -55,6 +55,12 @@ class GuestFacts:
     storages: frozenset[str] = frozenset()
     known: bool = True
 
+    def places(self, kind: Literal["nodes", "storages"]) -> frozenset[str]:
+        """The node that it is on, or the storages."""
+        if kind == "storages":
+            return self.storages
+        return frozenset({self.node} if self.node else ())
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -126,6 +132,8 @@ class Rule(_Strict):
     def speaks_of(self, intent: Intent, user: str) -> str:
         """Why it does not speak of such calls, whatever they touch; empty when it may."""
         every = all if self.effect == "allow" else any
+        if self.effect == "allow" and self.tools is None and (intent.grants or not intent.confined):
+            return "it names no tools, and rights, or what reaches further than what is named, take that"
         if intent.risk is Risk.READ and not self.on_reads:
             return "it names neither tools nor risks, so it is on writes only"
         if self.tools is not None and not every(_glob(tool, self.tools) for tool in intent.tools):
@@ -145,27 +153,48 @@ class Rule(_Strict):
         return ""
 
     def _selectors(self, intent: Intent, guests: Sequence[GuestFacts]) -> Iterable[tuple[str, list[bool], str]]:
-        """Each selector of the rule with whether each thing that the call touches matches it."""
+        """Each selector of the rule with whether each thing that the call touches matches it.
+
+        To allow, one of them must be what the call acts on: what a text only mentions allows nothing.
+        """
         strict = self.effect != "allow"
+        on_guests = strict or intent.everywhere or any(guest.vmid in intent.targets for guest in guests)
         if self.guests is not None:
-            yield "guests", [_in_ranges(guest.vmid, self.guests) for guest in guests], _ids(guests)
+            matched = [_in_ranges(guest.vmid, self.guests) for guest in guests]
+            yield "guests", matched if on_guests else [], _ids(guests)
         if self.tags is not None:
             own = [any(_glob(tag, self.tags) for tag in guest.tags) or _hidden(guest, strict) for guest in guests]
             given = [_glob(tag, self.tags) for tag in intent.tags] if strict else []
-            yield "tags", own + given, ", ".join(sorted({tag for guest in guests for tag in guest.tags} | intent.tags))
+            shown = ", ".join(sorted({tag for guest in guests for tag in guest.tags} | intent.tags))
+            yield "tags", own + given if on_guests else [], shown
         if self.pools is not None:
             own = [_glob(guest.pool or "", self.pools) or _hidden(guest, strict) for guest in guests]
             given = [_glob(pool, self.pools) for pool in intent.pools]
-            yield "pools", own + given, ", ".join(sorted({guest.pool or "" for guest in guests} | intent.pools))
+            shown = ", ".join(sorted({guest.pool or "" for guest in guests} | intent.pools))
+            yield "pools", own + given if on_guests or given else [], shown
         if self.nodes is not None:
-            nodes = intent.nodes | {guest.node for guest in guests if guest.node}
-            hidden = [True for guest in guests if _hidden(guest, strict)]
-            yield "nodes", [_glob(node, self.nodes) for node in sorted(nodes)] + hidden, ", ".join(sorted(nodes))
+            yield self._places("nodes", self.nodes, intent.nodes, intent.target_nodes, guests, intent.somewhere)
         if self.storages is not None:
-            storages = intent.storages.union(*(guest.storages for guest in guests))
-            hidden = [True for guest in guests if _hidden(guest, strict)]
-            matched = [_glob(storage, self.storages) for storage in sorted(storages)] + hidden
-            yield "storages", matched, ", ".join(sorted(storages))
+            yield self._places("storages", self.storages, intent.storages, intent.target_storages, guests, False)
+
+    def _places(
+        self,
+        name: Literal["nodes", "storages"],
+        patterns: Sequence[str],
+        mentioned: frozenset[str],
+        targets: frozenset[str],
+        guests: Sequence[GuestFacts],
+        somewhere: bool,
+    ) -> tuple[str, list[bool], str]:
+        """A selector of nodes or storages; `somewhere` is one that cannot be told, and so may be any."""
+        strict = self.effect != "allow"
+        of_guests = frozenset[str]().union(*(guest.places(name) for guest in guests))
+        found = sorted(mentioned | of_guests)
+        shown = ", ".join(found)
+        if not strict and (somewhere or not (targets or any(guest.places(name) for guest in guests))):
+            return name, [], shown
+        hidden = [True for guest in guests if _hidden(guest, strict)]
+        return name, [_glob(one, patterns) for one in found] + hidden + [True] * (strict and somewhere), shown
 
 
 class ExecLists(_Strict):
@@ -176,7 +205,7 @@ class ExecLists(_Strict):
 
     def refusal(self, intent: Intent) -> str:
         """Why a command may not be run; empty when it may, or none is."""
-        if self.allow is not None and _PAST_EXEC.intersection(intent.tools):
+        if self.allow is not None and (intent.lets_in or _PAST_EXEC.intersection(intent.tools)):
             return "commands are limited to a list, and this would be a way past it"
         if intent.command is None or (self.allow is None and not self.deny):
             return ""

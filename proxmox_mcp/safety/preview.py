@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from proxmox_mcp.tooling import Call
 
 _DISK_KEY = re.compile(r"(?:scsi|virtio|ide|sata|efidisk|tpmstate|mp|unused)\d+|rootfs")
+_AGE = re.compile(r"less than a minute|\d+ (?:second|minute|hour|day)s?")
 _BASE = re.compile(r"[/:]base(?:vol)?-(?P<vmid>\d+)-")
 
 
@@ -41,6 +42,15 @@ def digest_of(*parts: Any) -> str:
     """A hash over JSON values: 64 hexadecimal digits, the same for equal values."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def bound(preview: Preview) -> Preview:
+    """The preview with a fingerprint of all that it tells: what a person was shown is what is looked at again.
+
+    But for ages, which grow while the person reads.
+    """
+    told = [_AGE.sub("some time", line) for line in (preview.summary, preview.target, *preview.facts)]
+    return preview.model_copy(update={"fingerprint": digest_of(preview.fingerprint, *told)})
 
 
 async def preview_of(call: "Call", guest: Guest, summary: str, facts: Iterable[str] = ()) -> Preview:

@@ -2,11 +2,12 @@
 
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from functools import partial
 from typing import Any
 
-from proxmox_mcp.errors import AuditUnwritable, ProxmoxError
+from proxmox_mcp.errors import AuditUnwritable, LimitReached, ProxmoxError
 from proxmox_mcp.pve import started
 from proxmox_mcp.safety.audit import Audit
 from proxmox_mcp.safety.case import Case, client_of, readable
@@ -16,6 +17,10 @@ from proxmox_mcp.settings import Settings
 from proxmox_mcp.tooling import Risk
 
 logger = logging.getLogger(__name__)
+
+
+def _nothing() -> None:
+    """Reads have no limits."""
 
 
 class Recorder:
@@ -32,18 +37,23 @@ class Recorder:
         self._audit = audit
         self._limits = limits
 
-    def around(self, case: Case, approval: str) -> AbstractAsyncContextManager[None]:
+    def around(self, case: Case, approval: str, touched: Collection[int] = ()) -> AbstractAsyncContextManager[None]:
         """Around a call that is made by somebody's leave.
+
+        Args:
+            case: the call.
+            approval: by whose leave.
+            touched: gathers the guests that it turns out to change, beside those that it names.
 
         Raises:
             AuditUnwritable: a write cannot be recorded, so it is not made.
         """
         if case.intent.risk is Risk.READ and self._settings.audit == "writes":
             return nullcontext()
-        return self._audited(case, approval)
+        return self._audited(case, approval, touched)
 
     @asynccontextmanager
-    async def _audited(self, case: Case, approval: str) -> AsyncIterator[None]:
+    async def _audited(self, case: Case, approval: str, touched: Collection[int]) -> AsyncIterator[None]:
         """Around the call itself: a line before it, and one after it however it ends.
 
         Raises:
@@ -52,8 +62,13 @@ class Recorder:
         upids: list[str] = []
         begin = time.monotonic()
         writes = case.intent.risk is not Risk.READ
+        guests, cluster = case.intent.guests, case.call.pve.cluster
+        unless = partial(self._limits.check_start, guests, cluster) if writes else _nothing
         try:
-            self._audit.append(self._record(case, "begin", approval=approval))
+            self._audit.append(self._record(case, "begin", approval=approval), unless)
+        except LimitReached as limit:  # others began meanwhile
+            self.note(case, "refused", reason=limit.what)
+            raise
         except AuditUnwritable as error:
             if writes:
                 raise
@@ -61,7 +76,7 @@ class Recorder:
         outer, token = started.get(), started.set(upids)
         outcome: dict[str, Any] = {"result": "cancelled"}  # unless it is known to have ended
         try:
-            with self._limits.counted():
+            with self._limits.counted() if writes else nullcontext():
                 yield
             outcome = {"result": "ok"}
         except ProxmoxError as error:
@@ -78,7 +93,8 @@ class Recorder:
             if outcome["result"] == "cancelled" and upids:
                 logger.warning("%s was cancelled; its task goes on: %s", case.declaration.name, ", ".join(upids))
             end = {"event": "end", "call": case.number, "tool": case.declaration.name, **outcome, "upids": upids}
-            self._try_append({**end, "seconds": seconds})
+            also = sorted(set(touched) - case.intent.guests)
+            self._try_append({**end, **({"guests": also} if also else {}), "seconds": seconds})
 
     def note(self, case: Case, event: str, **more: Any) -> None:
         """Record what did not come to be done."""

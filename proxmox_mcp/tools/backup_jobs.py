@@ -8,7 +8,7 @@ from proxmox_mcp.errors import InvalidArgument
 from proxmox_mcp.results import Moment, Page, Preview, Result, paginate
 from proxmox_mcp.safety.preview import digest_of
 from proxmox_mcp.tasks import TaskResult
-from proxmox_mcp.tooling import Call, Cursor, Limit, NodeName, Risk, StorageName, Toolset, Vmid, WaitSeconds
+from proxmox_mcp.tooling import Arguments, Call, Cursor, Limit, NodeName, Risk, StorageName, Toolset, Vmid, WaitSeconds
 from proxmox_mcp.tools.backing_up import Mode
 from proxmox_mcp.tools.config import Options
 from proxmox_mcp.tools.placing import require_node
@@ -94,7 +94,14 @@ async def list_unprotected_guests(call: Call, limit: Limit = 100, cursor: Cursor
     return UnprotectedGuests(total=total, next_cursor=following, guests=[UnprotectedGuest(**row) for row in page])
 
 
-@backup_jobs.tool(risk=Risk.CHANGE, title="Make a backup job")
+def _stops(arguments: Arguments) -> bool:
+    """Whether guests are stopped or paused while they are backed up."""
+    mode = {**arguments, **(arguments.get("options") or {})}.get("mode")
+    return mode not in (None, "snapshot")
+
+
+# Whenever it runs, PVE removes what its retention, or the storage's, marks.
+@backup_jobs.tool(risk=Risk.DESTROY, title="Make a backup job", destructive=False, interrupts=_stops)
 async def create_backup_job(
     call: Call,
     schedule: Schedule,
@@ -138,7 +145,21 @@ async def create_backup_job(
     return saved(f"backup job {made['id']}", "created", {}, made)
 
 
-@backup_jobs.tool(risk=Risk.CHANGE, title="Change a backup job", idempotent=True)
+def _risk_of_updating(arguments: Arguments) -> Risk:
+    """To switch a job on or off removes nothing that it did not remove before."""
+    others = [value for name, value in arguments.items() if name not in {"job_id", "enabled"} and value is not None]
+    return Risk.DESTROY if others else Risk.CHANGE
+
+
+@backup_jobs.tool(
+    risk=Risk.DESTROY,
+    least=Risk.CHANGE,
+    risk_of=_risk_of_updating,
+    title="Change a backup job",
+    idempotent=True,
+    destructive=False,
+    interrupts=_stops,
+)
 async def update_backup_job(
     call: Call,
     job_id: JobId,
@@ -168,7 +189,16 @@ async def delete_backup_job(call: Call, job_id: JobId) -> Saved:
     return await remove(call, f"backup job {job_id}", f"/cluster/backup/{job_id}")
 
 
-@backup_jobs.tool(risk=Risk.OPERATE, title="Run a backup job now", destructive=False)
+async def _job_to_run(call: Call, job_id: str, node: str | None = None) -> dict[str, Any]:
+    """Whom a job is for, and how it is done, which its id does not say."""
+    job = await call.pve.get(f"/cluster/backup/{job_id}")
+    kept = {key: job.get(key) for key in ("vmid", "pool", "all", "mode", "storage")}
+    return {**kept, "node": node or job.get("node")}
+
+
+@backup_jobs.tool(
+    risk=Risk.OPERATE, title="Run a backup job now", destructive=False, interrupts=_stops, resolve=_job_to_run
+)
 async def run_backup_job(
     call: Call, job_id: JobId, node: NodeName | None = None, wait_seconds: WaitSeconds = 0
 ) -> TaskResult:

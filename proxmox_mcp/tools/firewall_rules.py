@@ -23,7 +23,11 @@ Text = Annotated[str, Field(max_length=512)]
 _PORTS = "As 22, 80,443 or 8000:8010"
 
 
-@firewall_rules.tool(risk=Risk.CHANGE, title="Add a firewall rule", destructive=True)
+def _stops_something(arguments: Arguments) -> bool:
+    return str(arguments["action"]).upper() != "ACCEPT"
+
+
+@firewall_rules.tool(risk=Risk.CHANGE, title="Add a firewall rule", destructive=True, interrupts=_stops_something)
 async def add_firewall_rule(
     call: Call,
     type: Direction,
@@ -50,7 +54,18 @@ async def add_firewall_rule(
     return saved(f"rule {pos or 0} of {what}", "created", {}, await call.pve.get(f"{base}/{pos or 0}"))
 
 
-@firewall_rules.tool(risk=Risk.CHANGE, title="Change a firewall rule", destructive=True, idempotent=True)
+def _changes_more_than_words(arguments: Arguments) -> bool:
+    where = {"pos", "vmid", "node", "group"}
+    return any(value is not None for name, value in arguments.items() if name not in {*where, "comment"})
+
+
+@firewall_rules.tool(
+    risk=Risk.CHANGE,
+    title="Change a firewall rule",
+    destructive=True,
+    idempotent=True,
+    interrupts=_changes_more_than_words,
+)
 async def update_firewall_rule(
     call: Call,
     pos: Position,
@@ -101,8 +116,10 @@ async def delete_firewall_rule(
 
 
 def _cuts(arguments: Arguments) -> bool:
-    """Whether connections may end that were let through before."""
-    return arguments["enable"] is True or "DROP" in (arguments["policy_in"], arguments["policy_out"])
+    """Whether connections may end that were let through before, or begin that were kept out."""
+    named = ("enable", "policy_in", "policy_out")
+    others = [name for name in arguments["options"] or {} if not name.startswith("log")]
+    return bool(others) or any(arguments[name] is not None for name in named)
 
 
 @firewall_rules.tool(

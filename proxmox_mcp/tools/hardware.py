@@ -56,7 +56,7 @@ async def attach_disk(
     return await change_config(call, guest, {slot: value})
 
 
-@hardware.tool(risk=Risk.CHANGE, title="Detach a disk")
+@hardware.tool(risk=Risk.CHANGE, title="Detach a disk", interrupts=lambda arguments: True)
 async def detach_disk(call: Call, vmid: Vmid, disk: DiskName, node: NodeName | None = None) -> ConfigChange:
     """Detach a disk from a guest: its data stays, as an unused disk that attach_disk or delete_disk take."""
     guest = await call.guests.find(vmid, node)
@@ -120,7 +120,9 @@ async def delete_disk(call: Call, vmid: Vmid, disk: UnusedDisk, node: NodeName |
     return await change_config(call, guest, {}, [disk])
 
 
-@hardware.tool(risk=Risk.CHANGE, title="Add or change a network card")
+@hardware.tool(
+    risk=Risk.CHANGE, title="Add or change a network card", interrupts=lambda arguments: bool(arguments["link_down"])
+)
 async def set_nic(
     call: Call,
     vmid: Vmid,
@@ -160,7 +162,7 @@ async def set_nic(
     return await change_config(call, guest, {slot: ",".join(f"{key}={value}" for key, value in card.items())})
 
 
-@hardware.tool(risk=Risk.CHANGE, title="Remove a network card", destructive=True)
+@hardware.tool(risk=Risk.CHANGE, title="Remove a network card", destructive=True, interrupts=lambda arguments: True)
 async def remove_nic(call: Call, vmid: Vmid, nic: NicName, node: NodeName | None = None) -> ConfigChange:
     """Remove a network card from a guest."""
     guest = await call.guests.find(vmid, node)

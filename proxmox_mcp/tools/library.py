@@ -114,7 +114,8 @@ async def download_from_url(
     return Fetched(**dict(task), volid=f"{storage}:{content}/{name}", storage=storage)
 
 
-@library.tool(risk=Risk.CHANGE, title="Upload a file to a storage")
+# A file of that name which is there already is replaced.
+@library.tool(risk=Risk.DESTROY, title="Upload a file to a storage")
 async def upload_file(
     call: Call,
     filename: Annotated[str, Field(max_length=255, description="A file in the operator's folder; no path")],

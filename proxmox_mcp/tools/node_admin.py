@@ -11,7 +11,7 @@ from proxmox_mcp.moments import Since, cluster_now, moment_of
 from proxmox_mcp.results import Page, Preview, Result, paginate
 from proxmox_mcp.safety.preview import digest_of
 from proxmox_mcp.tasks import TaskResult
-from proxmox_mcp.tooling import Call, Cursor, Limit, NodeName, Risk, StorageName, Toolset, Vmid, WaitSeconds
+from proxmox_mcp.tooling import Arguments, Call, Cursor, Limit, NodeName, Risk, StorageName, Toolset, Vmid, WaitSeconds
 from proxmox_mcp.tools.placing import require_node
 
 node_admin = Toolset("node_admin", "Nodes: services, power, updates, logs, load over time", default=False)
@@ -75,7 +75,15 @@ class Metrics(Result):
     figures: list[Series]
 
 
-@node_admin.tool(risk=Risk.CHANGE, title="Manage a service of a node", destructive=True)
+# Others can be stopped for a while, and nobody notices; without some, a node is fenced, or nobody reaches it.
+_QUIET_SERVICES = frozenset({"chrony", "cron", "ksmtuned", "postfix", "rsyslog", "spiceproxy", "systemd-timesyncd"})
+
+
+def _is_missed(arguments: Arguments) -> bool:
+    return arguments["action"] in {"stop", "restart"} and arguments["service"] not in _QUIET_SERVICES
+
+
+@node_admin.tool(risk=Risk.CHANGE, title="Manage a service of a node", destructive=True, interrupts=_is_missed)
 async def manage_node_service(
     call: Call,
     node: NodeName,

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from proxmox_mcp.errors import InvalidArgument
 from proxmox_mcp.results import Page, Preview, Result, paginate
-from proxmox_mcp.tooling import Call, Cursor, Limit, NodeName, Risk, StorageName, Toolset, Vmid
+from proxmox_mcp.tooling import Arguments, Call, Cursor, Limit, NodeName, Risk, StorageName, Toolset, Vmid
 from proxmox_mcp.tools.config import Options
 from proxmox_mcp.tools.saving import Saved, create, preview_removal, remove, saved, update
 
@@ -127,7 +127,27 @@ async def create_storage(
     return await create(call, f"storage {storage}", "/storage", f"/storage/{storage}", params)
 
 
-@pools.tool(risk=Risk.CHANGE, title="Change a storage's definition", idempotent=True)
+def _cuts(arguments: Arguments) -> bool:
+    """Whether guests may no longer reach their disks on it."""
+    options = arguments["options"] or {}
+    given = [arguments[name] for name in ("content", "nodes", "disable", "delete")]
+    return any(value is not None for value in given) or bool({"content", "nodes", "disable"} & options.keys())
+
+
+def _risk_of_updating(arguments: Arguments) -> Risk:
+    """A retention decides which backups the next one removes."""
+    return Risk.DESTROY if {"prune-backups", "maxfiles"} & (arguments["options"] or {}).keys() else Risk.CHANGE
+
+
+@pools.tool(
+    risk=Risk.DESTROY,
+    least=Risk.CHANGE,
+    risk_of=_risk_of_updating,
+    title="Change a storage's definition",
+    idempotent=True,
+    destructive=False,
+    interrupts=_cuts,
+)
 async def update_storage(
     call: Call,
     storage: StorageName,

@@ -15,7 +15,8 @@ FREE = GuestFacts(150)
 
 
 def intent(*guests: GuestFacts, risk: Risk = Risk.DESTROY, tool: str = "delete_vm", **more: Any) -> Intent:
-    return Intent((tool,), risk, guests=frozenset(guest.vmid for guest in guests), **more)
+    named = frozenset(guest.vmid for guest in guests)
+    return Intent((tool,), risk, **{"guests": named, "targets": named, **more})
 
 
 def effect(policy: dict[str, Any], asked: Intent, *guests: GuestFacts, user: str = "mcp@pve!bot") -> str | None:

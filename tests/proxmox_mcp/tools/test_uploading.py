@@ -14,6 +14,7 @@ from proxmox_mcp.server import build_server
 from proxmox_mcp.settings import Settings
 from proxmox_mcp.tools import uploading
 from pvesim import Simulator
+from tests.proxmox_mcp.redteam.conftest import YES
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 async def upload(simulator: Simulator, folder: Path | None, filename: str, **given: Any) -> CallToolResult:
     settings = Settings(access="admin", toolsets=("library",), upload_folder=folder, retries=0)
     server = build_server(settings, Pve(settings, simulator.connect))
-    async with Client(server) as client:
+    async with Client(server, elicitation_callback=YES) as client:
         return await client.call_tool("upload_file", {"filename": filename, "content": "iso", **given})
 
 

@@ -1,0 +1,50 @@
+"""Options that reach beyond a guest: to its node's files and devices, or into the guest itself.
+
+Whoever may set them gets more than the guest: so a person is asked, whatever the tool is that takes them.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+# Run on the node or are of the node: commands, scripts, snippets, devices, directories.
+_OF_THE_NODE = re.compile(r"args|hookscript|cicustom|lxc(?:\..*)?|entrypoint|(?:hostpci|usb|parallel|virtiofs|dev)\d+")
+_PASSED_THROUGH = re.compile(r"(?:serial|mp|scsi|virtio|ide|sata|unused)\d+|rootfs")
+_HARMLESS = re.compile(r"socket|spice(?:,usb3=[01])?", re.IGNORECASE)
+# What a container does with its node's kernel.
+_FEATURES = re.compile(r"(?:^|[,;\s])(?:mount=|mknod=(?!0)|force_rw_sys=(?!0))")
+_LOGINS = frozenset({"ciuser", "cipassword", "sshkeys"})
+_OFF = frozenset({"0", "false", "no", "off"})
+
+
+def reaches_out(arguments: Mapping[str, Any]) -> bool:
+    """Whether options give a guest what is its node's, or take away what keeps it in or guards it."""
+    for key, value in _options(arguments):
+        text = str(value).strip()
+        if _OF_THE_NODE.fullmatch(key) and not _HARMLESS.fullmatch(text):
+            return True
+        if _PASSED_THROUGH.fullmatch(key) and (text.startswith("/") or "=/dev/" in text):
+            return True
+        if key == "features" and _FEATURES.search(text):
+            return True
+        if key in {"unprivileged", "protection"} and text.lower() in _OFF:
+            return True
+        if key == "delete" and "protection" in re.split(r"[\s,;]+", text):
+            return True
+    return False
+
+
+def lets_in(arguments: Mapping[str, Any]) -> bool:
+    """Whether options let somebody log in to a guest."""
+    return any(key in _LOGINS for key, _ in _options(arguments))
+
+
+def _options(arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Every option with its value, also where options stand in a map of their own; those of a list one by one."""
+    for key, value in arguments.items():
+        if isinstance(value, Mapping):
+            yield from _options(value)
+        elif isinstance(value, list | tuple):
+            yield from ((str(key), item) for item in value)
+        elif value is not None:
+            yield str(key), value
