@@ -41,7 +41,8 @@ def add_completions(server: MCPServer[Any], call: Call, gate: Gate) -> None:
         argument: CompletionArgument,
         context: CompletionContext | None,
     ) -> Completion | None:
-        await _check(server, ref)
+        if not await _is_there(server, ref):
+            return None
         try:
             known = await offers.of(argument.name, (context.arguments if context else None) or {})
         except ProxmoxError:
@@ -52,19 +53,22 @@ def add_completions(server: MCPServer[Any], call: Call, gate: Gate) -> None:
         return Completion(values=fitting[:_MOST], total=len(fitting), has_more=len(fitting) > _MOST)
 
 
-async def _check(server: MCPServer[Any], ref: PromptReference | ResourceTemplateReference) -> None:
-    """Check that there is what is to be completed.
+async def _is_there(server: MCPServer[Any], ref: PromptReference | ResourceTemplateReference) -> bool:
+    """Whether there is what is to be completed.
+
+    Nothing is offered for a prompt that there is not: the conformance suite has every server complete one of its own.
 
     Raises:
-        MCPError: there is no such prompt or address; with which there are.
+        MCPError: there is no such resource template; with which there are.
     """
     if isinstance(ref, PromptReference):
-        kind, name, known = "prompt", ref.name, [prompt.name for prompt in await server.list_prompts()]
-    else:
-        templates = await server.list_resource_templates()
-        kind, name, known = "resource template", ref.uri, [template.uri_template for template in templates]
-    if name not in known:
-        raise MCPError(INVALID_PARAMS, f"There is no {kind} {shortened(name)!r}. There are: {', '.join(known)}.")
+        return any(prompt.name == ref.name for prompt in await server.list_prompts())
+    known = [template.uri_template for template in await server.list_resource_templates()]
+    if ref.uri not in known:
+        raise MCPError(
+            INVALID_PARAMS, f"There is no resource template {shortened(ref.uri)!r}. There are: {', '.join(known)}."
+        )
+    return True
 
 
 class _Offers:

@@ -99,11 +99,6 @@ REFUSED = [
     Wrong("resources/read", {}, "Malformed resources/read: params.uri is missing."),
     Wrong(
         "completion/complete",
-        completion({"type": "ref/prompt", "name": "nope"}),
-        f"There is no prompt 'nope'. {PROMPTS}",
-    ),
-    Wrong(
-        "completion/complete",
         completion({"type": "ref/resource", "uri": "pve://nope/{x}"}),
         "There is no resource template 'pve://nope/{x}'. There are: pve://guest/{vmid}, pve://task/{upid}.",
     ),
@@ -197,6 +192,11 @@ def test_a_wrong_call_is_an_error_that_the_model_sees(channel: Channel, wrong: W
 def test_a_method_that_there_is_not_is_named(channel: Channel, method: str) -> None:
     answer = channel.request(method, level="debug")
     assert (answer["code"], answer["data"]) == (METHOD_NOT_FOUND, method)
+
+
+def test_a_prompt_that_there_is_not_has_nothing_to_fill_in(channel: Channel) -> None:
+    answer = channel.request("completion/complete", **completion({"type": "ref/prompt", "name": "nope"}))
+    assert answer["completion"]["values"] == []
 
 
 def test_what_is_right_is_answered(channel: Channel) -> None:
