@@ -12,7 +12,10 @@ from tests.real.nested.machine import Machine
 from tests.real.nested.media import checksum
 
 TOUCH = shutil.which("touch") or "touch"
-QEMU = f"""#!{sys.executable}
+# A shell that becomes Python: the kernel takes no interpreter whose path holds a space.
+QEMU = f"""#!/bin/sh
+'''exec' "{sys.executable}" "$0" "$@"
+'''
 import os, pathlib, re, signal, sys
 
 arguments = sys.argv[1:]

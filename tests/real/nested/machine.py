@@ -73,10 +73,10 @@ class Machine:
         return [
             *(self.qemu, "-name", "pvemcp-nested", "-machine", "q35", *processor),
             *("-m", str(self.memory), "-smp", str(self.cpus)),
-            # The addresses are given: the installed system knows its network card by its place.
+            # The addresses are given: the installed system knows its network card by its place. Nothing boots from it.
             *("-drive", f"file={_escaped(disk)},if=none,id=disk0,format=qcow2,cache=unsafe"),
             *("-device", "virtio-blk-pci,drive=disk0,addr=0x3"),
-            *("-netdev", f"user,id=net0,{forwards}", "-device", "virtio-net-pci,netdev=net0,addr=0x4"),
+            *("-netdev", f"user,id=net0,{forwards}", "-device", "virtio-net-pci,netdev=net0,addr=0x4,romfile="),
             *("-serial", f"file:{_escaped(self.log)}", "-monitor", "stdio"),
             *("-display", "gtk" if self.console else "none", *start),
         ]

@@ -39,7 +39,11 @@ def test_what_is_installed_finds_its_devices_where_they_were(tmp_path: Path) -> 
     machine = Machine(tmp_path, 18006)
     commands = machine.command(machine.base, tmp_path / "installer.iso"), machine.command(machine.overlay)
     devices = [[part for part in command if "addr=" in part] for command in commands]
-    assert devices[0] == devices[1] == ["virtio-blk-pci,drive=disk0,addr=0x3", "virtio-net-pci,netdev=net0,addr=0x4"]
+    assert (
+        devices[0]
+        == devices[1]
+        == ["virtio-blk-pci,drive=disk0,addr=0x3", "virtio-net-pci,netdev=net0,addr=0x4,romfile="]
+    )
 
 
 def test_a_comma_in_a_path_divides_no_option(tmp_path: Path) -> None:

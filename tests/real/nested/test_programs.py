@@ -21,7 +21,7 @@ def test_what_is_missing_is_named_with_its_packages(programs: Callable[..., Path
 def test_a_program_that_fails_has_the_last_word() -> None:
     assert run_tool(["sh", "-c", "echo made"], "thing") == "made\n"
     with pytest.raises(
-        NodeUnfit, match="^sh failed, so there is no thing. It said:\n    3\n    4\n    5\n    6\n    7$"
+        NodeUnfit, match=r"^sh failed, so there is no thing\. It said:\n    3\n    4\n    5\n    6\n    7$"
     ):
         run_tool(["sh", "-c", "seq 7 >&2; exit 1"], "thing")
 
