@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from proxmox_mcp.errors import InvalidArgument, ProxmoxError
 from proxmox_mcp.pve import Pve
 from proxmox_mcp.safety.facts import facts_of, resolved
-from proxmox_mcp.safety.intent import Intent, intent_of
+from proxmox_mcp.safety.intent import Intent, intent_of, normal
 from proxmox_mcp.safety.policy import Policy, Verdict
 from proxmox_mcp.server import policy_of, unconnected_call
 from proxmox_mcp.settings import Settings
@@ -40,7 +40,7 @@ async def explain(settings: Settings, tool: str, given: dict[str, Any], scenario
         raise InvalidArgument(argument_errors(error, tool, metadata.arg_model.model_fields)) from None
     policy = policy_of(settings)
     pve = Pve(settings) if scenario is None else simulated(settings, scenario)
-    whole = await resolved(declaration, unconnected_call(pve, settings), arguments)
+    whole = await resolved(declaration, unconnected_call(pve, settings), normal(declaration, arguments))
     intent = intent_of(declaration, whole, pve.user)
     told = [_touches(intent)]
     if intent.risk not in ALLOWED[settings.access]:

@@ -21,11 +21,12 @@ from proxmox_mcp.safety.case import Case
 from proxmox_mcp.safety.facts import facts_of, preview_for, resolved
 from proxmox_mcp.safety.files import default_folder
 from proxmox_mcp.safety.foreign import withheld
-from proxmox_mcp.safety.intent import intent_of
+from proxmox_mcp.safety.intent import intent_of, normal
 from proxmox_mcp.safety.leave import Leave
 from proxmox_mcp.safety.limits import Keeper
 from proxmox_mcp.safety.outgoing import Bounds, outgoing
 from proxmox_mcp.safety.policy import Policy, Verdict
+from proxmox_mcp.safety.preview import bound
 from proxmox_mcp.safety.recording import Recorder
 from proxmox_mcp.safety.secret_names import clash
 from proxmox_mcp.settings import Settings
@@ -68,6 +69,7 @@ class Gate:
                 f"{name} holds the value of another argument that is kept secret, and so could not be shown.",
                 "Give a secret in its own argument alone; another password, if it is a word of the rest.",
             )
+        given = normal(declaration, given)
         intent = intent_of(declaration, await resolved(declaration, call, given), call.pve.user)
         case = Case(secrets.token_hex(6), declaration, call, dict(given), context, intent)
         try:
@@ -101,6 +103,7 @@ class Gate:
         Raises:
             Refused: it may not be read, and why.
         """
+        given = normal(declaration, given)
         intent = intent_of(declaration, given, call.pve.user)
         case = Case(secrets.token_hex(6), declaration, call, dict(given), context, intent)
         try:
@@ -147,7 +150,7 @@ class Gate:
         intent, verdict = case.intent, await self._permit(case)
         if verdict.effect != "ask" and (verdict.effect == "allow" or not intent.needs_approval):
             return case, verdict.reason if verdict.effect == "allow" else _NOT_NEEDED, False
-        preview = await preview_for(case.declaration, case.call, case.given, intent)
+        preview = bound(await preview_for(case.declaration, case.call, case.given, intent))
         answer = await self._leave.approve(case, preview, verdict)
         if isinstance(answer, InputRequiredResult):
             return answer
@@ -164,7 +167,7 @@ class Gate:
         Raises:
             Refused: something was changed meanwhile.
         """
-        again = await preview_for(case.declaration, case.call, case.given, case.intent)
+        again = bound(await preview_for(case.declaration, case.call, case.given, case.intent))
         if again.fingerprint != preview.fingerprint:
             raise ChangedSincePreview(
                 f"{preview.target} was changed after its state was shown for approval; nothing was done.",

@@ -82,6 +82,20 @@ class Intent:
         return self.risk is Risk.DESTROY or self.interrupts or self.grants
 
 
+def normal(declaration: Declaration, arguments: Arguments) -> Arguments:
+    """The arguments as they will be sent, for a raw request: what is judged, shown and sent must be one thing.
+
+    Raises:
+        InvalidArgument: no form could send them.
+    """
+    if declaration.name != RAW_TOOL:
+        return arguments
+    from proxmox_mcp.api.forms import as_form
+
+    params = as_form(str(arguments["method"]), str(arguments["path"]), arguments.get("params"))
+    return {**arguments, "params": params or None}
+
+
 def intent_of(declaration: Declaration, arguments: Arguments, user: str = "") -> Intent:
     """What a call of a declared tool is about to do.
 
@@ -94,7 +108,7 @@ def intent_of(declaration: Declaration, arguments: Arguments, user: str = "") ->
     interrupts = declaration.interrupts is not None and declaration.interrupts(arguments)
     name = declaration.name
     if name == RAW_TOOL:
-        params = arguments.get("params") or arguments.get("parameters") or {}
+        params = arguments.get("params") or {}
         return of_request(str(arguments.get("method", "GET")), str(arguments.get("path", "")), params, user)
     touched = Touched.by(arguments)
     writes = risk is not Risk.READ

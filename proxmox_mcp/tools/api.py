@@ -119,9 +119,11 @@ async def call_api(
     """Call any method of PVE's API, where no other tool does it. The same rules and approvals hold as for tools."""
     if "{" in path:
         raise InvalidArgument(f"{path} still has placeholders.", "Put names and ids in their places.")
-    given = {name: _as_pve(name, value) for name, value in (params or {}).items()}
+    from proxmox_mcp.api.forms import as_form
+
+    given = as_form(method, path, params)
     try:
-        answer = await call.pve.request(method, path, given)
+        answer = await call.pve.request(method, path, dict(given))
     except (BadParameters, NotImplementedByPve) as error:
         raise ProxmoxError(error.what, f"{error.advice} {_hint(method, path)}".strip()) from None
     if method != "GET":
@@ -131,16 +133,6 @@ async def call_api(
         parse_upid(answer)
         task = await call.tasks.follow(answer, wait_seconds, call.report)
     return _answer(method, path, answer, task, limit)
-
-
-def _as_pve(name: str, value: Any) -> Any:
-    """A value as a form takes it: lists of plain values are repeated, a map is refused."""
-    if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(item, dict | list) for item in value)):
-        raise InvalidArgument(
-            f"{name}: PVE takes texts, numbers, true and false, and lists of these.",
-            "Write options inside one text, as name=value,name=value.",
-        )
-    return value
 
 
 def _hint(method: str, path: str) -> str:

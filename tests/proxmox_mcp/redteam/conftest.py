@@ -3,21 +3,17 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import pytest
 from mcp import Client
 from mcp.client.session import ElicitationFnT
 from mcp.types import CallToolResult, ElicitResult, TextContent
-from pydantic import Field
 
 from proxmox_mcp.pve import Pve
-from proxmox_mcp.results import Result
 from proxmox_mcp.safety.approval import Approvals
 from proxmox_mcp.server import ProxmoxServer, build_server
 from proxmox_mcp.settings import Settings
-from proxmox_mcp.tooling import Arguments, Call, Risk, Toolset
-from proxmox_mcp.tools import TOOLSETS
 from pvesim import Simulator
 
 Answerer = ElicitationFnT
@@ -33,29 +29,6 @@ def answering(action: Literal["accept", "decline", "cancel"], content: Any = Non
 
 
 YES = answering("accept", {"approve": True})
-
-raw = Toolset("raw", "Any request to the API")
-
-
-class RawAnswer(Result):
-    """What PVE answers."""
-
-    answer: Any = None
-
-
-def _risk(arguments: Arguments) -> Risk:
-    return Risk.READ if arguments["method"] == "GET" else Risk.DESTROY
-
-
-@raw.tool(risk=Risk.DESTROY, least=Risk.READ, title="Make any request", risk_of=_risk)
-async def call_api(
-    call: Call,
-    method: Literal["GET", "POST", "PUT", "DELETE"],
-    path: str,
-    params: Annotated[dict[str, Any] | None, Field(description="Parameters")] = None,
-) -> RawAnswer:
-    """Make any request to the API."""
-    return RawAnswer(answer=await call.pve.request(method, path, params or {}))
 
 
 class Lab:
@@ -75,6 +48,9 @@ class Lab:
 
     def settings(self, policy: str = "", **options: Any) -> Settings:
         given = {"access": "admin", "retries": 0, "state_dir": self.state, **options}
+        if "tools" not in given and "toolsets" not in given:
+            # Raw requests are there beside what is there by itself.
+            given |= {"toolsets": ("default",), "tools": ("call_api",)}
         if policy:
             file = self.folder / "policy.toml"
             file.write_text(policy)
@@ -153,10 +129,7 @@ def homelab() -> Simulator:
 
 
 @pytest.fixture(autouse=True)
-def _with_raw_requests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is a tool for raw requests, whether or not a toolset of the product has one."""
-    others = [toolset for toolset in TOOLSETS if "call_api" not in {tool.name for tool in toolset.declarations}]
-    monkeypatch.setattr("proxmox_mcp.server.toolsets_for", lambda _: (*others, raw))
+def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxmox_mcp.tasks._FIRST_PAUSE", 0.0)
 
 
