@@ -24,7 +24,8 @@ State = Literal["pending", "approved", "denied"]
 
 # Without the letters and digits that look alike.
 _ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
-_MOST_PENDING = 20
+_MOST_PENDING = 40
+_MOST_PENDING_OF_ONE = 20
 
 
 @dataclass(frozen=True, slots=True)

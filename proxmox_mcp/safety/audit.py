@@ -86,7 +86,7 @@ class Audit:
         sequence, previous = self._end(descriptor, size)
         if sequence < self._written:
             raise AuditUnwritable(
-                f"The audit {self.path} was cut while this server ran: it had {self._written} lines and has {sequence}.",
+                f"The audit {self.path} was cut while this server ran: of {self._written} lines it has {sequence}.",
                 "The operator must find out by whom. Nothing is changed until the server is started anew.",
             )
         moment = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds")

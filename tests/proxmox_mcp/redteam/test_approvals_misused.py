@@ -1,5 +1,6 @@
 """An approval that was given is used for something else, twice, too late, or on a guest that has changed since."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -96,7 +97,9 @@ async def test_an_approval_expires(lab: Lab) -> None:
     async with lab.client(approval_minutes=0.001) as attacker:
         lab.approvals.decide(lab.approvals.listed()[0].code, True)
         await attacker.refused("manage_vm", vmid=101, action="stop")
-        [made] = [one for one in lab.approvals.listed() if one.tool == "manage_vm"]
+        # It has expired by now, or is about to.
+        before = Approvals(lab.state, 600, now=lambda: time.time() - 30)
+        [made] = [one for one in before.listed() if one.tool == "manage_vm"]
         assert made.until - made.made < 1
 
 
@@ -169,3 +172,32 @@ async def test_the_same_call_again_makes_no_second_request(lab: Lab) -> None:
         for wait in (0, 5, 10):
             await attacker.refused("delete_vm", vmid=105, wait_seconds=wait)
     assert len(lab.approvals.listed()) == 1
+
+
+async def test_an_approval_is_for_what_the_person_was_shown(lab: Lab) -> None:
+    """Not only what stands in the guest's own configuration."""
+    api = lab.api()
+    node = api.nodes("pve2")
+    async with lab.client() as attacker:
+        await attacker.refused("delete_vm", "needs a person's approval", vmid=105, purge=True)
+        (request,) = lab.approvals.listed()
+        lab.approvals.decide(request.code, True)
+        api.cluster.backup.post(schedule="daily", storage="nas", vmid="105")
+        await attacker.refused("delete_vm", "the guest has changed since", vmid=105, purge=True)
+        (request,) = lab.approvals.listed()
+        assert any("backup job" in fact for fact in request.facts)
+        lab.approvals.decide(request.code, True)
+        api.cluster.ha.resources.post(sid="vm:105", state="stopped")
+        await attacker.refused("delete_vm", "the guest has changed since", vmid=105, purge=True)
+    assert node.qemu(105).config.get()
+
+
+async def test_time_alone_voids_no_approval(lab: Lab) -> None:
+    """Ages are shown, and grow."""
+    async with lab.client() as attacker:
+        await attacker.refused("manage_vm", "needs a person's approval", vmid=100, action="stop")
+        (request,) = lab.approvals.listed()
+        assert any(" hours old, " in fact for fact in request.facts)
+        lab.approvals.decide(request.code, True)
+        lab.simulator.clock.advance(3600)
+        await attacker.done("manage_vm", vmid=100, action="stop")

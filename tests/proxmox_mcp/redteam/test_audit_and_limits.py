@@ -231,3 +231,33 @@ async def test_a_limit_on_tasks_holds(lab: Lab) -> None:
         await attacker.done("wait_for_task", upid=first.structured_content["upid"], wait_seconds=30)
         await attacker.done("clone_vm", vmid=900, newid=152, full=True)
     assert "the policy allows 1 at a time" in results[0]
+
+
+async def test_a_limit_on_tasks_holds_for_a_token(lab: Lab) -> None:
+    """PVE tells a token's tasks by their user and the token's name."""
+    async with lab.client("[limits]\ntasks = 1\n" + FREE, user="root@pam!automation") as attacker:
+        await attacker.done("clone_vm", vmid=900, newid=150, full=True)
+        await attacker.refused("clone_vm", "the policy allows 1 at a time", vmid=900, newid=151, full=True)
+
+
+async def test_a_limit_does_not_forget_what_long_lines_push_away(lab: Lab) -> None:
+    async with lab.client(HOURLY, toolsets=("all",)) as attacker:
+        await _three(attacker)
+        for number in range(25):
+            text = f"{number}" * 60_000
+            await attacker.call("call_api", method="PUT", path="/nodes/pve9/config", params={"description": text})
+        await attacker.refused("manage_vm", "the policy allows 2", vmid=103, action="stop")
+
+
+async def test_a_limit_on_guests_holds_for_calls_that_begin_together(lab: Lab) -> None:
+    """Between the look at the tasks that run and the call itself, others go on."""
+    results: list[bool] = []
+    async with lab.client("[limits]\nguests_per_hour = 1\ntasks = 10\n", toolsets=("all",)) as attacker:
+
+        async def note(vmid: int) -> None:
+            results.append(bool((await attacker.call("set_notes", vmid=vmid, text="x")).is_error))
+
+        async with anyio.create_task_group() as group:
+            for vmid in (100, 101, 102, 104):
+                group.start_soon(note, vmid)
+    assert results.count(False) == 1

@@ -322,3 +322,53 @@ async def test_a_person_reads_what_will_be_done(lab: Lab, tool: str, arguments: 
         await attacker.call(tool, **arguments)
     assert shown in asked[0]
     assert all(line.isprintable() for line in asked[0].splitlines())
+
+
+async def test_a_person_is_not_worn_down_by_ever_new_forms_of_the_same(lab: Lab) -> None:
+    asked: list[str] = []
+
+    async def declines(context: Any, params: Any) -> ElicitResult:
+        asked.append(params.message)
+        return ElicitResult(action="decline")
+
+    async with lab.client(answer=declines) as attacker:
+        for seconds in range(100, 110):
+            await attacker.refused("manage_vm", vmid=101, action="shutdown", timeout_seconds=seconds)
+        assert len(asked) == 3
+        for vmid in (100, 102, 103, 104, 105, 106, 201, 202):
+            tool = "delete_lxc" if vmid > 200 else "delete_vm"
+            for purge in (False, True):
+                await attacker.refused(tool, vmid=vmid, purge=purge)
+    assert len(asked) <= 12
+
+
+async def test_a_form_that_is_closed_again_and_again_is_not_shown_again(lab: Lab) -> None:
+    asked: list[str] = []
+
+    async def closes(context: Any, params: Any) -> ElicitResult:
+        asked.append(params.message)
+        return ElicitResult(action="cancel")
+
+    async with lab.client(answer=closes) as attacker:
+        for _ in range(6):
+            await attacker.refused("delete_vm", "proxmox-mcp approve", **DELETE)
+    assert len(asked) == 3
+
+
+async def test_a_denial_at_the_command_line_holds_for_other_ways_to_ask(lab: Lab) -> None:
+    async with lab.client() as attacker:
+        await attacker.refused("delete_vm", "needs a person's approval", **DELETE)
+        (request,) = lab.approvals.listed()
+        lab.approvals.decide(request.code, False)
+        await attacker.refused("delete_vm", "A person has denied this", **DELETE, purge=True)
+        await attacker.refused("delete_vm", "A person has denied this", **DELETE, node="pve2")
+        await attacker.refused("delete_vm", "needs a person's approval", vmid=106)
+
+
+async def test_an_answer_that_comes_too_late_counts_for_nothing(lab: Lab) -> None:
+    async def late(context: Any, params: Any) -> ElicitResult:
+        await anyio.sleep(1)
+        return await YES(context, params)  # type: ignore[return-value]
+
+    async with lab.client(answer=late, era="legacy", approval_minutes=0.001) as attacker:
+        await attacker.refused("delete_vm", **DELETE)

@@ -25,7 +25,7 @@ def test_lines_are_numbered_dated_and_chained(tmp_path: Path) -> None:
 def test_no_file_is_said_to_be_none(tmp_path: Path) -> None:
     assert Audit(tmp_path).verify().problem == f"there is no {tmp_path / 'audit.jsonl'}"
     assert list(Audit(tmp_path).records()) == []
-    assert list(Audit(tmp_path).recent()) == []
+    assert list(Audit(tmp_path).since(0)) == []
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
@@ -75,3 +75,42 @@ def test_several_servers_share_one_chain(tmp_path: Path) -> None:
         list(pool.map(_append, [(folder, 10)] * 3))
     found = Audit(folder).verify()
     assert (found.lines, found.problem) == (30, "")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=20)
+@given(lengths=st.lists(st.sampled_from([0, 10, 40_000, 60_000]), max_size=12), at=st.integers(0, 12))
+def test_lines_since_a_moment_however_long_they_are(tmp_path: Path, lengths: list[int], at: int) -> None:
+    now = [0.0]
+    folder = tmp_path / str(len(list(tmp_path.iterdir())))
+    audit = Audit(folder, lambda: now[0])
+    for number, length in enumerate(lengths):
+        now[0] = float(number)
+        audit.append({"number": number, "text": "x" * length})
+    assert [record["number"] for record in audit.since(float(at))] == [*reversed(range(at, len(lengths)))]
+
+
+def test_an_audit_that_was_cut_is_not_gone_on_with(tmp_path: Path) -> None:
+    audit = Audit(tmp_path / "state")
+    for number in range(3):
+        audit.append({"event": "begin", "number": number})
+    whole = audit.path.read_bytes()
+    for left in (whole[: whole.index(b"\n") + 1], b""):
+        audit.path.write_bytes(left)
+        with pytest.raises(AuditUnwritable, match="was cut while this server ran"):
+            audit.append({"event": "begin"})
+        assert audit.path.read_bytes() == left
+    audit.path.write_bytes(whole)
+    Audit(tmp_path / "state").append({"event": "another server's"})
+    audit.append({"event": "begin"})
+    assert audit.verify().lines == 5
+
+
+def test_what_speaks_against_a_line_is_asked_before_it_is_written(tmp_path: Path) -> None:
+    audit = Audit(tmp_path / "state")
+
+    def full() -> None:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        audit.append({"event": "begin"}, full)
+    assert list(audit.records()) == []

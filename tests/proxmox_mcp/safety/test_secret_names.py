@@ -21,8 +21,10 @@ _SOUNDS_SO = re.compile(
 # What sounds like a secret and is none, or is one at some places only (those are tried below).
 _EXCUSED = {
     "Key", "application_metadata", "authid", "author", "authsupported", "cert", "certificates", "certkey",
-    "config-keys", "data", "err-data", "full-tokenid", "hotplug", "key", "keyboard", "keyctl", "master-pubkey", "ms-cert", "no-key-sharing",
-    "osd_data", "out-data", "pending", "pre-enrolled-keys", "public-key-bits", "public-key-type", "skip-cert-verification",
+    "config-keys", "data", "err-data", "full-tokenid", "hotplug", "key", "keyboard", "keyctl", "master-pubkey",
+    "ms-cert", "no-key-sharing",
+    "osd_data", "out-data", "pending", "pre-enrolled-keys", "public-key-bits", "public-key-type",
+    "skip-cert-verification",
     "token-coefficient", "tokenid", "tokens", "totp-locked", "url", "value", "verify-certificate",
     "verify-certificates", "webauthn",
 }  # fmt: skip
