@@ -12,6 +12,7 @@ When the tool has returned and left a task of PVE at work (`upid`), the call wor
 import json
 import logging
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -40,7 +41,9 @@ logger = logging.getLogger(__name__)
 
 Status = Literal["working", "input_required", "completed", "failed", "cancelled"]
 
-_POLL_MILLISECONDS = 2000
+# How often a client should ask: what takes a little longer than usual is soon done, what takes long is not.
+_POLL_SOON, _POLL_LATER = 500, 2000  # milliseconds
+_SOON = 10.0  # seconds
 _ANSWERS: TypeAdapter[InputResponses] = TypeAdapter(InputResponses)
 
 _current: ContextVar["HandedOut | None"] = ContextVar("handed_out", default=None)
@@ -76,8 +79,9 @@ class HandedOut:
         self.returned = anyio.Event()
         self.upid: str | None = None
         self.stopped = False
-        self._params = params
-        self._call = call
+        # Both hold on to the request that has long been answered: they go when nothing is left to be called.
+        self._params: CallToolRequestParams | None = params
+        self._call: Callable[[], Awaitable[HandlerResult]] | None = call
         self._scope = anyio.CancelScope()
         self._upids: list[str] = []
         self._outcome: HandlerResult | Exception = None
@@ -87,9 +91,11 @@ class HandedOut:
         self._shown = False
         self._message: str | None = None
         self._created = self._changed = _now()
+        self._begin = time.monotonic()
 
     async def run(self) -> None:
         """Make the call, and keep what comes of it; nothing is raised."""
+        assert self._call is not None
         _current.set(self)
         started.set(self._upids)
         try:
@@ -99,10 +105,12 @@ class HandedOut:
                 self._change("cancelled", _left_behind(self._upids))
         except Exception as error:
             if self._shown and not isinstance(error, MCPError):
-                logger.exception("The call of %s broke", self._params.name)
+                logger.exception("A call that was handed out broke")
             self._outcome = error
             self._change("failed")
         finally:
+            if self.status != "input_required":
+                self._call = self._params = None
             self.returned.set()
 
     def _settle(self, outcome: HandlerResult) -> None:
@@ -147,6 +155,7 @@ class HandedOut:
     def give_up(self) -> None:
         """Wait no longer, and take no further step; what PVE was given to do goes on. Nothing, once it has ended."""
         if self.status == "input_required":
+            self._call = self._params = None
             self._change("cancelled", _left_behind(self._upids))
         elif not self.returned.is_set():
             self._scope.cancel()
@@ -178,6 +187,7 @@ class HandedOut:
     def _take_up(self) -> bool:
         """Prepare the call to be made again, with the answers."""
         assert isinstance(self._outcome, InputRequiredResult)
+        assert self._params is not None
         # The handler is bound to these very parameters.
         self._params.input_responses, self._answers = self._answers, {}
         self._params.request_state = self._outcome.request_state
@@ -213,7 +223,7 @@ class HandedOut:
             **message,
             "createdAt": self._created,
             "lastUpdatedAt": self._changed,
-            "pollIntervalMs": _POLL_MILLISECONDS,
+            "pollIntervalMs": _POLL_SOON if time.monotonic() - self._begin < _SOON else _POLL_LATER,
         }
 
     def detail(self) -> dict[str, Any]:

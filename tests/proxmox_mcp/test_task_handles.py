@@ -211,6 +211,22 @@ async def test_to_give_a_call_up_stops_waiting_and_names_what_goes_on(tmp_path: 
     assert (end["result"], end["upids"]) == ("cancelled", [upid])
 
 
+async def test_a_client_that_goes_away_before_it_has_a_handle_gives_the_call_up(tmp_path: Path) -> None:
+    simulator = Simulator(CLOUD, clock="manual")
+    async with client_of(server_of(simulator, tmp_path)) as client:
+        with anyio.CancelScope() as scope:
+
+            async def leave(progress: float, total: float | None, message: str | None) -> None:
+                scope.cancel()
+
+            given = {"name": "fresh", "template": 900}
+            await client.session.call_tool("provision_vm", given, progress_callback=leave, allow_claimed=True)
+    assert scope.cancelled_caught
+    [end] = [line for line in audit(tmp_path) if line["event"] == "end"]
+    assert end["result"] == "cancelled"
+    assert len(end["upids"]) == 1
+
+
 @pytest.mark.usefixtures("at_once")
 async def test_what_was_given_up_before_pve_was_asked_leaves_nothing(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -265,6 +281,16 @@ async def test_a_handle_lasts_a_day(simulator: Simulator, tmp_path: Path) -> Non
         now += 2
         with pytest.raises(MCPError, match="no such task"):
             await send(client, "tasks/get", handle.task_id)
+
+
+async def test_a_client_is_told_to_ask_more_rarely_when_it_takes_long(
+    simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with client_of(server_of(simulator, tmp_path)) as client:
+        handle = await start(client)
+        assert handle.model_dump(by_alias=True)["pollIntervalMs"] == 500
+        monkeypatch.setattr("proxmox_mcp.handed_out._SOON", 0.0)
+        assert (await send(client, "tasks/get", handle.task_id))["pollIntervalMs"] == 2000
 
 
 async def test_when_there_are_too_many_handles_calls_are_waited_for(
