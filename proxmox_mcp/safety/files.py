@@ -3,12 +3,14 @@
 import os
 import stat
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
+_PATIENCE, _PAUSE = 3.0, 0.005  # seconds; a line is written in less than the pause
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -30,6 +32,8 @@ def own_folder(path: Path) -> Path:
     """
     path.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
     _require_own(path.stat(), path)
+    for above in path.absolute().parents:
+        _require_unmovable(above.stat(), above)
     return path
 
 
@@ -60,12 +64,22 @@ def _require_own(found: os.stat_result, path: Path) -> None:
         raise Unsafe(f"{path} can be written by others (chmod go-w it)")
 
 
+def _require_unmovable(found: os.stat_result, above: Path) -> None:
+    """Whoever may write in a folder above can put another one in the place of what lies there."""
+    if sys.platform == "win32":
+        return
+    if found.st_uid not in (os.geteuid(), 0):
+        raise Unsafe(f"{above} belongs to another user")
+    if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
+        raise Unsafe(f"{above} can be written by everyone (chmod o-w it)")
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold a lock between processes for as long as the block runs; `path` is a file for that alone.
 
     Raises:
-        OSError: the file cannot be made.
+        OSError: the file cannot be made, or another process has held the lock for seconds.
     """
     descriptor = open_own(path, os.O_RDWR | os.O_CREAT)
     try:
@@ -76,7 +90,15 @@ def locked(path: Path) -> Iterator[None]:
         else:
             import fcntl
 
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            deadline = time.monotonic() + _PATIENCE
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise TimeoutError(f"another process has held {path} for {_PATIENCE:g} seconds") from None
+                    time.sleep(_PAUSE)
         yield
     finally:
         os.close(descriptor)  # which gives the lock back
