@@ -3,17 +3,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from proxmox_mcp.settings import Connection
 from pvesim import Simulator
+from pvesim.scenario.dump import dump_world
 from pvesim.serve import Identity, SimServer, make_identity
 from tests.real.node import RealNode
 
-READS = (
-    *("storage", "pools", "access/users", "access/groups", "access/acl", "access/roles", "cluster/options"),
-    *("cluster/firewall/options", "cluster/firewall/rules", "cluster/firewall/groups", "cluster/backup"),
-    *("nodes/pve1/firewall/options", "nodes/pve1/firewall/rules", "nodes/pve1/qemu", "nodes/pve1/lxc"),
-    *("nodes/pve1/network", "nodes/pve1/storage/local/content", "cluster/sdn/zones", "cluster/ha/resources"),
+# What only ever grows: the log, tasks that have ended, counters, and where storages were that are no more.
+_HISTORY = frozenset(
+    ("core.world.Counter", "core.log.LogEntry", "core.tasks.Task", "storage.definitions.RemovedStorage")
 )
 
 
@@ -22,6 +22,7 @@ class Served:
 
     def __init__(self, server: SimServer, simulator: Simulator) -> None:
         self.server, self.simulator = server, simulator
+        self._began = simulator.world.now
 
     def connection(self, **other: Any) -> Connection:
         known = {"host": self.server.host, "port": self.server.port, "ca_file": Path(self.server.ca_file)}
@@ -30,10 +31,28 @@ class Served:
     def node(self, **other: Any) -> RealNode:
         return RealNode(self.connection(**other), limit=30)
 
-    def state(self) -> dict[str, Any]:
-        """All that the API shows of what is configured."""
-        api = self.simulator.connect()
-        return {path: api(path).get() for path in READS}
+    def state(self) -> str:
+        """The node's dump, as of one moment whenever it is asked for, without the history."""
+        world = self.simulator.world.fork()
+        world.now = self._began
+        data = dump_world(world)
+        tables = data.pop("state", {}).get("tables", {})
+        kept = {name: table for name, table in tables.items() if name not in _HISTORY}
+        return yaml.safe_dump({**data, "state": kept})
+
+
+def settled(simulator: Simulator) -> None:
+    """Bring a node to where it was used before.
+
+    It writes root's expiry down with the first change of its users, and its firewall's files with the first change of
+    those, for good.
+    """
+    api = simulator.connect()
+    api.access.groups.post(groupid="first")
+    api.access.groups("first").delete()
+    for path in ("cluster/firewall/options", "nodes/pve1/firewall/options"):
+        api(path).put(enable=0)
+        api(path).put(delete="enable")
 
 
 @pytest.fixture(scope="session")
@@ -46,8 +65,6 @@ def served(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serv
     """A node on which every task ends at once."""
     monkeypatch.setattr("proxmox_mcp.tasks._FIRST_PAUSE", 0.0)
     simulator = Simulator("single-node", clock="scaled", time_scale=0)
-    # A node writes root's expiry down with the first change of its users, for good; here that is long past.
-    simulator.connect().access.groups.post(groupid="first")
-    simulator.connect().access.groups("first").delete()
+    settled(simulator)
     with SimServer(simulator, identity=identity) as server:
         yield Served(server, simulator)

@@ -92,7 +92,8 @@ class Plan:
             used = set(_REFERENCE.findall(_text(step))) & known
             if why is None and used:
                 why = f"it goes on from a step that is left out ({', '.join(sorted(used))})"
-            if why is None and step.error is None and (name := _named_in(_text(step), missing)):
+            about_it = step.error is None or step.user is not None
+            if why is None and about_it and (name := _named_in(_text(step), missing)):
                 why = f"it goes on with {name}, which a step that is left out would make"
             if why is not None:
                 known.add(step.name)
