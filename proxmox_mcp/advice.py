@@ -91,6 +91,27 @@ _ADVICE: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             "The log says why; most often a bridge, disk or device of its configuration is not on this node.",
         ),
         (r"no quorum", "Nodes are missing, so the cluster takes no changes; see get_cluster_status."),
+        (r"no such user", "list_users names those there are; create_user makes one."),
+        (r"role '[^']*' does not exist", "list_roles names those there are."),
+        (r"no such resource '", "It is not under high availability; get_ha_setup lists what is."),
+        (
+            r"no rule at position",
+            "Rules are counted as get_cluster_firewall_rules and its like show them.",
+        ),
+        (r"'allow-move' is not set", "Set move=true to take it out of the other pool."),
+        (r"pool '[^']*' is not empty", "Take its members out first, with update_pool."),
+        (r"missing value for required option", "Give that one, too, in options."),
+        (r"missing replicate feature", "Only disks on ZFS can be replicated: move_disk takes it to such a storage."),
+        (r"shrinking disks is not supported", "Give a larger size, or +SIZE to add so much."),
+        (
+            r"refusing to stop essential service",
+            "Without it the node could not be reached; restart is possible.",
+        ),
+        (r"unable to parse calendar event", "Write it as 02:00, sat 03:30, mon..fri 22:00 or */6:00."),
+        (r"property is not defined in schema", "There is no such option; describe_api names those there are."),
+        (r"SSH public key validation", "Give whole lines, as they stand in a file of public keys: type, key, comment."),
+        (r"failed to open file", "Give the path of a file that is there, from / on."),
+        (r"download failed: ", "The node fetches it: look at the address, and at the node's name servers and gateway."),
         (r"received interrupt|interrupted by signal", "Someone stopped the task; see get_cluster_tasks."),
     )
 )

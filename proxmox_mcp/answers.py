@@ -74,10 +74,11 @@ def _bad_parameters(answer: Answer) -> RequestRefused:
             "Call get_cluster_tasks for the UPIDs of recent tasks.",
             answer=answer,
         )
-    listed = "; ".join(f"{name}: {text.strip()}" for name, text in sorted(answer.fields.items()))
+    texts = {name: "; ".join(text.strip().splitlines()) for name, text in sorted(answer.fields.items())}
+    listed = "; ".join(f"{name}: {text}" for name, text in texts.items())
     return BadParameters(
         f"PVE refuses the parameters of {answer.request}: {listed or answer.reason.strip()}.",
-        "Correct them and call again.",
+        advice_on(listed) or "Correct them and call again.",
         answer=answer,
     )
 

@@ -53,7 +53,7 @@ class ProxmoxError(Exception):
     def __init__(self, what: str, advice: str = "") -> None:
         self.what = what
         self.advice = advice
-        super().__init__(f"{what} {advice}".strip())
+        super().__init__(f"{what}{'' if advice.startswith(chr(10)) else ' '}{advice}".strip())
 
 
 class SettingsError(ProxmoxError):
@@ -262,7 +262,8 @@ class TaskFailed(ProxmoxError):
         self.log_tail = tuple(log_tail)
         shown = [line for line in log_tail if line.strip() and line != f"TASK ERROR: {reason}"]
         log = "".join(f"\n  {line}" for line in shown)
+        told = reason if reason.endswith(("!", "?")) else f"{reason.rstrip('.')}."
         super().__init__(
-            f"The task failed: {subject}: {reason.rstrip('.')}.",
+            f"The task failed: {subject}: {told}",
             f"{advice}\nUPID: {upid}" + (f"\nLog before that:{log}" if log else ""),
         )

@@ -23,6 +23,10 @@ _UPID = re.compile(
     r"UPID:(?P<node>[A-Za-z0-9][A-Za-z0-9.-]*):(?P<pid>[0-9A-Fa-f]{8,9}):(?P<pstart>[0-9A-Fa-f]{8,9})"
     r":(?P<starttime>[0-9A-Fa-f]{8}):(?P<type>[^:\s/]+):(?P<id>[^:\s/]*):(?P<user>[^:\s/]+):"
 )
+_ERROR = re.compile(r"(?<!TASK )\bERROR: (?:migration aborted \([^)]*\): )?(.+)")
+_MOST_ERRORS = 3
+_EMPTY = frozenset({"job errors", "migration aborted"})
+"""Exit statuses that say that something went wrong, and not what."""
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?) ?%")
 
 LOG_TAIL = 10
@@ -110,6 +114,8 @@ class _Log:
 
     read: int = 0
     tail: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+    """The first lines that tell of an error; what follows may have pushed them out of the tail."""
 
     def add(self, lines: list[dict[str, Any]]) -> None:
         texts = [str(line.get("t", "")) for line in lines]
@@ -117,6 +123,8 @@ class _Log:
             return
         self.read += len(texts)
         self.tail = (*self.tail, *texts)[-LOG_TAIL:]
+        found = (match[1].strip() for text in texts if (match := _ERROR.search(text)) is not None)
+        self.errors = tuple(dict.fromkeys((*self.errors, *found)))[:_MOST_ERRORS]
 
 
 class Tasks:
@@ -176,7 +184,7 @@ class Tasks:
             await anyio.sleep(min(pause, wait_seconds - waited))
             pause = min(pause * 1.5, _LONGEST_PAUSE)
         if state == "failed":
-            reason = str(status.get("exitstatus"))
+            reason = _reason(str(status.get("exitstatus")), log)
             raise TaskFailed(upid, reason, log.tail, subject=task.subject, advice=_advice(reason, log))
         return _result(task, status, log)
 
@@ -187,6 +195,11 @@ class Tasks:
             log.add(lines)
             if len(lines) < _LOG_CHUNK:
                 return
+
+
+def _reason(exit_status: str, log: _Log) -> str:
+    """The exit status; where it says nothing of what happened, with the errors that the log tells."""
+    return ": ".join([exit_status, "; ".join(log.errors)]) if exit_status in _EMPTY and log.errors else exit_status
 
 
 def _advice(reason: str, log: _Log) -> str:

@@ -72,6 +72,27 @@ async def test_looking_at_a_failed_task_is_no_error(cluster: FakeCluster, pve: P
     assert (result.state, result.exit_status) == ("failed", "VM 100 already running")
 
 
+async def test_an_exit_status_that_says_nothing_is_told_with_the_errors_of_the_log(
+    cluster: FakeCluster, pve: Pve
+) -> None:
+    said = ["ERROR: Backup of VM 100 failed - no space", "ERROR: Backup of VM 101 failed - VM is locked (backup)"]
+    play(cluster, "job errors", [*said, *["INFO: more"] * LOG_TAIL, "TASK ERROR: job errors"])
+    with pytest.raises(TaskFailed) as failed:
+        await Tasks(pve).follow(UPID, 60)
+    assert failed.value.reason == (
+        "job errors: Backup of VM 100 failed - no space; Backup of VM 101 failed - VM is locked (backup)"
+    )
+    aborted = ["ERROR: no way", "ERROR: migration aborted (duration 00:00:01): no way"]
+    play(cluster, "migration aborted", aborted)
+    with pytest.raises(TaskFailed) as failed:
+        await Tasks(pve).follow(UPID, 60)
+    assert failed.value.reason == "migration aborted: no way"
+    play(cluster, "start failed", ["ERROR: this and that"])
+    with pytest.raises(TaskFailed) as failed:
+        await Tasks(pve).follow(UPID, 60)
+    assert failed.value.reason == "start failed"
+
+
 async def test_warnings_are_no_failure(cluster: FakeCluster, pve: Pve) -> None:
     play(cluster, "WARNINGS: 1", ["TASK WARNINGS: 1"])
     assert (await Tasks(pve).follow(UPID, 60)).state == "warnings"
