@@ -232,5 +232,7 @@ class Preview(Result):
     """What it is done to, such as `VM 100 (web) on pve1`."""
     facts: list[str] = []
     """One line each: state, disks and their sizes, snapshots, the newest backup, high availability, dependents."""
+    passing: list[str] = []
+    """Lines on what changes by itself, such as the end of a log: shown, and no part of the state."""
     fingerprint: str = ""
     """Of the state that the facts tell; another one at the moment of doing voids the approval."""

@@ -32,6 +32,7 @@ _PERCENT = re.compile(r"(\d+(?:\.\d+)?) ?%")
 LOG_TAIL = 10
 """How many lines of a task's log a result shows."""
 _LOG_CHUNK = 500
+_MOST_CHUNKS = 40  # of one look: a log may grow as fast as it is read
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
 
@@ -189,8 +190,8 @@ class Tasks:
         return _result(task, status, log)
 
     async def _read_log(self, task: Upid, log: _Log) -> None:
-        """Read what the log has grown by."""
-        while True:
+        """Read what the log has grown by, or the part of that which one look may take."""
+        for _ in range(_MOST_CHUNKS):
             lines = await self._pve.get(f"{task.path}/log", start=log.read, limit=_LOG_CHUNK)
             log.add(lines)
             if len(lines) < _LOG_CHUNK:

@@ -130,7 +130,7 @@ def _measure(value: Any) -> str:
 
 def shown(preview: Preview) -> str:
     """A preview as a person, or a model, reads it; names and notes in it cannot make lines of their own."""
-    return "\n".join(clean(line) for line in (preview.summary, preview.target, *preview.facts))
+    return "\n".join(clean(line) for line in (preview.summary, preview.target, *preview.facts, *preview.passing))
 
 
 def clean(text: str) -> str:

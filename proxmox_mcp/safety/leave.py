@@ -123,7 +123,7 @@ class Leave:
             Preview(
                 summary=clean(preview.summary),
                 target=clean(preview.target),
-                facts=[clean(fact) for fact in preview.facts],
+                facts=[clean(fact) for fact in (*preview.facts, *preview.passing)],
                 fingerprint=preview.fingerprint,
             ),
         )

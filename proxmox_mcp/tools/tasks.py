@@ -166,12 +166,11 @@ async def _preview_stopping(call: Call, upid: str) -> Preview:
     task = await _running(call, upid)
     log = (await call.tasks.look(upid)).log_tail
     left = "what it did is undone" if stops_in_peace(upid) else "what it did until then stays as it is, half done"
-    facts = [f"Started by: {task.user}", f"Log: {log[-1] if log else 'still empty'}"]
     return Preview(
         summary=f"Stop a task: {left}.",
         target=task.subject,
-        facts=facts,
-        # Not its log, which grows while somebody reads.
+        facts=[f"Started by: {task.user}"],
+        passing=[f"Log: {log[-1] if log else 'still empty'}"],
         fingerprint=digest_of(upid),
     )
 

@@ -126,3 +126,17 @@ def test_what_is_no_upid_is_refused(text: str) -> None:
 def test_a_upid_says_what_it_is(start: int, target: str, user: str) -> None:
     upid = parse_upid(f"UPID:node-1:0000022A:00089A36:{start:08X}:vzdump:{target}:{user}:")
     assert (upid.node, upid.type, upid.id, upid.user, upid.starttime) == ("node-1", "vzdump", target, user, start)
+
+
+async def test_a_log_that_grows_as_fast_as_it_is_read_is_left_alone(cluster: FakeCluster, pve: Pve) -> None:
+    asked = []
+
+    def lines(params: dict[str, Any]) -> list[dict[str, Any]]:
+        asked.append(int(params["start"]))
+        return [{"n": number, "t": "x"} for number in range(int(params["limit"]))]
+
+    cluster.routes[f"GET {PATH}/status"] = lambda params: {"status": "running"}
+    cluster.routes[f"GET {PATH}/log"] = lines
+    assert (await Tasks(pve).look(UPID)).state == "running"
+    assert len(asked) == 40
+    assert asked == sorted(asked)

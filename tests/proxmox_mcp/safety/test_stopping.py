@@ -8,6 +8,7 @@ from mcp import Client
 from mcp.types import CallToolResult, TextContent
 
 from proxmox_mcp.pve import Pve
+from proxmox_mcp.safety.approval import Approvals
 from proxmox_mcp.safety.audit import Audit
 from proxmox_mcp.server import build_server
 from proxmox_mcp.settings import Settings
@@ -119,3 +120,19 @@ async def test_the_person_reads_what_is_stopped(simulator: Simulator, tmp_path: 
         refused = text_of(await client.call_tool("stop_task", {"upid": upid}))
     for part in ("half done", "qmrollback 105 on pve2", "Started by: root@pam", "Log: "):
         assert part in refused
+
+
+async def test_a_log_that_grows_while_the_person_thinks_voids_no_approval(simulator: Simulator, tmp_path: Path) -> None:
+    upid = started(simulator, BACKUP)
+    user = "root@pam!other"  # whose task it is not
+    async with Client(server(simulator, tmp_path, user=user)) as client:
+        assert "needs a person's approval" in text_of(await client.call_tool("stop_task", {"upid": upid}))
+    store = Approvals(tmp_path / "state", 600)
+    (request,) = store.listed()
+    store.decide(request.code, True)
+    simulator.clock.advance(2)
+    assert state_of(simulator, upid) == "running"
+    async with Client(server(simulator, tmp_path, user=user)) as client:
+        result = await client.call_tool("stop_task", {"upid": upid})
+    assert not result.is_error, text_of(result)
+    assert any(fact.startswith("Log: ") for fact in request.facts)
