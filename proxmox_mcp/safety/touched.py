@@ -8,6 +8,7 @@ guest of the sandbox would make every call one on the sandbox.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 # By the end of a name, so that target_vmid, target-vmid and newid all count.
@@ -40,6 +41,8 @@ _ABOVE_GUESTS = frozenset({"/", "/vms"})
 _ALL_KEYS = frozenset({"all", "all_guests"})
 _NODE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _PASSING_FOR_A_NODE = frozenset({"localhost"})
+# What names something by its form alone (volumes, backups, tasks, paths, ids of high availability) has one of these.
+_MARK = re.compile(r"[-:/]")
 
 
 @dataclass(slots=True)
@@ -85,6 +88,11 @@ class Touched:
 
     def value(self, key: str, text: str) -> None:
         """Take in one value, by the name that it stands under."""
+        if _MARK.search(text) or _is_kind(key):
+            self.closely(key, text)
+
+    def closely(self, key: str, text: str) -> None:
+        """The same for a value that may name something; most do not, and that is quickly seen."""
         folded = re.sub(r"/{2,}", "/", text)  # as PVE reads the paths of permissions
         is_guest = _GUEST_KEY.fullmatch(key) is not None or (key in _JOB_KEYS and "-" in text)
         found: set[int] = set()
@@ -136,6 +144,13 @@ class Touched:
                     storages.add(volid["storage"])
                     guests.update(int(found["vmid"]) for found in _FOLDER.finditer(part))
         return storages
+
+
+@lru_cache(maxsize=1024)
+def _is_kind(key: str) -> bool:
+    """Whether what stands under a name is of a kind that is looked for, whatever it looks like."""
+    kinds = (_GUEST_KEY, _NODE_KEY, _STORAGE_KEY, POOL_KEY, TAG_KEY)
+    return any(kind.fullmatch(key) for kind in kinds)
 
 
 def leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
