@@ -132,7 +132,9 @@ class Names:
             (_NODE_KEYS, dict([self.node])),
         ):
             if key in keys:
-                return ",".join(known.get(part, part) for part in value.split(","))
+                # A node of a rule may have its priority behind it.
+                parts = (part.partition(":") for part in value.split(","))
+                return ",".join(f"{known.get(name, name)}{colon}{rest}" for name, colon, rest in parts)
         # A free text is the user's own; only what speaks of a volume, a task, a path or a user is translated.
         return self.text(value) if re.search(r"[:@/=]", value) else value
 

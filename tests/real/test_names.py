@@ -53,6 +53,11 @@ def test_parameters_are_translated_where_they_name_something() -> None:
     assert NAMES.params(given) == wanted
 
 
+def test_nodes_of_a_rule_keep_their_priorities() -> None:
+    assert NAMES.params({"nodes": "pve1:2,pve1"}) == {"nodes": "lab:2,lab"}
+    assert NAMES.back({"nodes": "lab:2"}) == {"nodes": "pve1:2"}
+
+
 def test_numbers_are_ids_only_under_the_name_of_one() -> None:
     answer = {"vmid": 9000, "pid": 9000, "text": "VM 9000 is locked.", "cpu": 0.9000}
     assert NAMES.back(answer) == {"vmid": 100, "pid": 9000, "text": "VM 100 is locked.", "cpu": 0.9}
