@@ -247,6 +247,12 @@ class WrongState(ProxmoxError):
     """An action that makes no sense in the present state of the guest, such as starting one that runs."""
 
 
+def _repeats(line: str, reason: str) -> bool:
+    """Whether a line of the log only says how the task ended, as its reason does."""
+    end = line.removeprefix("TASK ERROR: ")
+    return end != line and reason.startswith(end)
+
+
 class TaskFailed(ProxmoxError):
     """A task that was waited for ended with an error.
 
@@ -254,13 +260,17 @@ class TaskFailed(ProxmoxError):
         upid: the task.
         reason: its exit status, which is PVE's text of the error.
         log_tail: the last lines of its log.
+        subject: what it did to what (`qmstart 100 on pve1`).
+        hint: what to do about it; may be empty.
     """
 
     def __init__(self, upid: str, reason: str, log_tail: Sequence[str], *, subject: str, advice: str = "") -> None:
         self.upid = upid
         self.reason = reason
         self.log_tail = tuple(log_tail)
-        shown = [line for line in log_tail if line.strip() and line != f"TASK ERROR: {reason}"]
+        self.subject = subject
+        self.hint = advice
+        shown = [line for line in log_tail if line.strip() and not _repeats(line, reason)]
         log = "".join(f"\n  {line}" for line in shown)
         told = reason if reason.endswith(("!", "?")) else f"{reason.rstrip('.')}."
         super().__init__(

@@ -7,10 +7,10 @@ from pydantic import Field
 from proxmox_mcp.errors import InvalidArgument
 from proxmox_mcp.results import Moment, Page, Preview, Result, paginate
 from proxmox_mcp.safety.preview import digest_of
-from proxmox_mcp.tasks import TaskResult
 from proxmox_mcp.tooling import Arguments, Call, Cursor, Limit, NodeName, Risk, StorageName, Toolset, Vmid, WaitSeconds
 from proxmox_mcp.tools.backing_up import Mode
 from proxmox_mcp.tools.config import Options
+from proxmox_mcp.tools.job_running import JobRun, run_job
 from proxmox_mcp.tools.placing import require_node
 from proxmox_mcp.tools.saving import Saved, create, preview_removal, remove, saved, update
 from proxmox_mcp.tools.storage import node_with
@@ -201,14 +201,9 @@ async def _job_to_run(call: Call, job_id: str, node: str | None = None) -> dict[
 )
 async def run_backup_job(
     call: Call, job_id: JobId, node: NodeName | None = None, wait_seconds: WaitSeconds = 0
-) -> TaskResult:
-    """Run a backup job now, on its node or the one named; older backups stay, whatever its retention says."""
-    job = await call.pve.get(f"/cluster/backup/{job_id}")
-    where = node or job.get("node") or "localhost"
-    passed = ("all", "vmid", "pool", "exclude", "storage", "mode", "compress", "notes-template", "fleecing")
-    params = {key: job[key] for key in passed if job.get(key) not in (None, "")}
-    upid = await call.pve.post(f"/nodes/{where}/vzdump", **params, remove=False)
-    return await call.tasks.follow(upid, wait_seconds, call.report)
+) -> JobRun:
+    """Run a backup job now, on all its nodes or the one named; older backups stay, whatever its retention says."""
+    return await run_job(call, job_id, node, wait_seconds)
 
 
 @backup_jobs.tool(risk=Risk.READ, title="Preview retention")
