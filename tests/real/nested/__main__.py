@@ -19,6 +19,7 @@ from tests.real.nested.machine import Machine
 from tests.real.node import NodeUnfit, SetupFailed
 
 app = typer.Typer(add_completion=False)
+_OVERLAY_GIBIBYTES = 2.0
 
 
 def chosen(iso: Path | None, sha256: str | None, debian: bool, folder: Path) -> Source:
@@ -63,7 +64,7 @@ def main(
         source.check()
         check_tools()
         check_port(port)
-        check_room(place, source.gibibytes)
+        check_room(place, _OVERLAY_GIBIBYTES if (place / "base.qcow2").exists() else source.gibibytes)
         if console:
             check_screen()
         problem = kvm_problem()

@@ -5,9 +5,12 @@ It is started, reached, used and shut down just as a machine with PVE is; only w
 
 import hashlib
 import importlib.util
+import io
 import shlex
 import shutil
 import sys
+import tarfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,7 +24,7 @@ SUITE, PYTHON, PLATFORM = "bookworm", "3.11", "x86_64-manylinux_2_36"
 """Debian 12, its Python, and what of compiled packages runs there."""
 PACKAGES = ("linux-image-cloud-amd64", "initramfs-tools", "systemd-sysv", "udev", "dbus", "python3")
 _MODULES = ("virtio_pci", "virtio_blk", "ext2", "ext4", "crc32c")
-_WHERE = "opt/pvesim"
+_WHERE, _SECRET = "opt/pvesim", "etc/pvesim.env"
 _SERVICE = f"""\
 [Unit]
 Description=Simulated Proxmox VE node
@@ -29,7 +32,7 @@ After=network.target
 
 [Service]
 Environment=PYTHONPATH=/{_WHERE}
-EnvironmentFile=/etc/pvesim.env
+EnvironmentFile=/{_SECRET}
 ExecStart=/usr/bin/python3 -m pvesim serve single-node --host 0.0.0.0 --port 8006 --time-scale 0.1
 StandardOutput=journal+console
 StandardError=journal+console
@@ -52,7 +55,7 @@ def files(password: str) -> dict[str, str]:
     return {
         "etc/hostname": "nested\n",
         "etc/fstab": "/dev/vda / auto defaults 0 0\n",
-        "etc/pvesim.env": f"PVESIM_ROOT_PASSWORD={password}\n",
+        _SECRET: f"PVESIM_ROOT_PASSWORD={password}\n",
         "etc/systemd/network/10-only.network": _NETWORK,
         "etc/systemd/system/pvesim.service": _SERVICE,
     }
@@ -113,23 +116,22 @@ class Debian:
         Raises:
             NodeUnfit: something cannot be had or made.
         """
-        tree, taken, image = (self.folder / name for name in ("tree", "taken", "rootfs.ext2"))
-        for old in (tree, taken):
+        site, own, taken, image = (self.folder / name for name in ("site", "own.tar", "taken", "rootfs.ext2"))
+        for old in (site, taken):
             shutil.rmtree(old, ignore_errors=True)
         try:
-            self._install(tree / _WHERE)
-            for name, text in files(password).items():
-                (tree / name).parent.mkdir(parents=True, exist_ok=True)
-                (tree / name).write_text(text)
-            (tree / "etc/pvesim.env").chmod(0o600)
+            self._install(site)
+            own.touch(mode=0o600)
+            pack(site, files(password), own)
             taken.mkdir()
-            run_tool(bootstrap(tree, taken, image), "Debian image")
+            run_tool(bootstrap(own, taken, image), "Debian image")
             for name, pattern in (("vmlinuz", "vmlinuz-*"), ("initrd.img", "initrd.img-*")):
                 shutil.copyfile(next(taken.glob(pattern)), self.folder / name)
             run_tool(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", str(image), str(machine.base)], "disk")
         finally:
-            image.unlink(missing_ok=True)
-            for made in (tree, taken):
+            for file in (image, own):
+                file.unlink(missing_ok=True)
+            for made in (site, taken):
                 shutil.rmtree(made, ignore_errors=True)
 
     def _install(self, target: Path) -> None:
@@ -140,14 +142,30 @@ class Debian:
         run_tool([*install, *there, str(self._wheel())], "installed wheel")
 
 
-def bootstrap(tree: Path, taken: Path, image: Path) -> list[str]:
-    """Makes a file system with Debian and the files of `tree`; its kernel is copied to `taken`."""
+def pack(site: Path, texts: Mapping[str, str], archive: Path) -> None:
+    """Put the installed packages and the machine's own files into an archive; all of it is root's, whoever packs it."""
+
+    def owned(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+        entry.uid = entry.gid = 0
+        entry.uname = entry.gname = "root"
+        return entry
+
+    with tarfile.open(archive, "w") as packed:
+        packed.add(site, _WHERE, filter=owned)
+        for name, text in texts.items():
+            entry = owned(tarfile.TarInfo(name))
+            entry.size, entry.mode = len(text.encode()), 0o600 if name == _SECRET else 0o644
+            packed.addfile(entry, io.BytesIO(text.encode()))
+
+
+def bootstrap(own: Path, taken: Path, image: Path) -> list[str]:
+    """Makes a file system with Debian and the files of an archive; its kernel is copied to `taken`."""
     modules = "\\n".join(_MODULES)
     hooks = [
         # Only what this machine's disk needs: a small initial RAM disk is unpacked sooner.
         f"--essential-hook=mkdir -p \"$1/etc/initramfs-tools/conf.d\" && printf '{modules}\\n' "
         '> "$1/etc/initramfs-tools/modules" && echo MODULES=list > "$1/etc/initramfs-tools/conf.d/modules"',
-        f"--customize-hook=sync-in {shlex.quote(str(tree))} /",
+        f"--customize-hook=tar-in {shlex.quote(str(own))} /",
         f'--customize-hook=chroot "$1" python3 -m compileall -q /{_WHERE}',
         f'--customize-hook=chroot "$1" systemctl --quiet enable {" ".join(_ENABLED)}',
         f"--customize-hook=sync-out /boot {shlex.quote(str(taken))}",

@@ -108,7 +108,7 @@ def _prepare(machine: Machine, source: Source, say: Say, patience: float) -> boo
     if machine.is_made_from(mark):
         say(f"The disk {machine.base} is there already and is used again.")
         return False
-    say(f"Making the disk {machine.base}.")
+    say(f"Making the disk {machine.base}. This takes some minutes, and PVE's installer an hour and more without KVM.")
     began = time.monotonic()
     machine.stamp.unlink(missing_ok=True)
     password = secrets.token_urlsafe(18)

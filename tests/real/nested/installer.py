@@ -1,6 +1,7 @@
 """PVE's own installer as what a nested machine is made from."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from tests.real.nested.answer import Answers
@@ -8,6 +9,7 @@ from tests.real.nested.machine import Machine
 from tests.real.nested.media import build, check_installer, check_iso, checksum
 from tests.real.nested.programs import need, run_tool
 from tests.real.nested.running import Running
+from tests.real.node import NodeUnfit
 
 
 @dataclass
@@ -30,14 +32,21 @@ class Installer:
     def called(self) -> str:
         return f"nested, installed from {self.iso.name}"
 
+    @cached_property
+    def _digest(self) -> str:
+        """Read once: it takes seconds."""
+        return checksum(self.iso)
+
     def check(self) -> None:
-        """Raises `NodeUnfit` when it is not the installer, or cannot be made to install by itself."""
-        check_iso(self.iso, self.sha256)
+        """Raises `NodeUnfit` when it is not the installer that was meant, or cannot be made to install by itself."""
+        check_iso(self.iso)
+        if self.sha256 is not None and self._digest != self.sha256.lower():
+            raise NodeUnfit(f"The checksum of {self.iso} is {self._digest}, not {self.sha256}: fetch it again.")
         need({"xorriso": "xorriso"})
         check_installer(self.iso)
 
     def mark(self) -> str:
-        return checksum(self.iso)
+        return self._digest
 
     def make(self, machine: Machine, password: str, patience: float) -> None:
         """Install on a new disk.

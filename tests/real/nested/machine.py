@@ -61,7 +61,8 @@ class Machine:
 
     def is_made_from(self, mark: str) -> bool:
         """Whether the kept disk was made from just this."""
-        return self.base.is_file() and self.stamp.is_file() and self.stamp.read_text() == mark
+        whole = self.base.is_file() and self.password.is_file() and self.stamp.is_file()
+        return whole and self.stamp.read_text() == mark
 
     def command(self, disk: Path, iso: Path | None = None) -> list[str]:
         """QEMU's command line; with `iso` it boots that once and ends when the machine wants to restart."""

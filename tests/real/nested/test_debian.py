@@ -1,6 +1,7 @@
 """What the Debian machine is made of; that it boots is seen by `nox -s nested -- --debian`."""
 
 import shlex
+import tarfile
 from collections.abc import Callable
 from configparser import ConfigParser
 from pathlib import Path
@@ -10,7 +11,7 @@ import typer.main
 
 from pvesim.cli import app
 from tests.real.nested import debian
-from tests.real.nested.debian import Debian, bootstrap, files
+from tests.real.nested.debian import Debian, bootstrap, files, pack
 from tests.real.node import NodeUnfit
 
 
@@ -31,10 +32,24 @@ def test_the_password_reaches_the_service_by_its_environment() -> None:
     assert [name for name, text in made.items() if "of-this-run" in text] == ["etc/pvesim.env"]
 
 
+def test_what_is_packed_is_roots_and_the_password_for_root_alone(tmp_path: Path) -> None:
+    (tmp_path / "site" / "pvesim").mkdir(parents=True)
+    (tmp_path / "site" / "pvesim" / "cli.py").write_text("served = True\n")
+    pack(tmp_path / "site", files("of-this-run"), tmp_path / "own.tar")
+    with tarfile.open(tmp_path / "own.tar") as archive:
+        entries = {entry.name: entry for entry in archive}
+        assert archive.extractfile("etc/pvesim.env").read() == b"PVESIM_ROOT_PASSWORD=of-this-run\n"  # type: ignore[union-attr]
+    assert "opt/pvesim/pvesim/cli.py" in entries
+    assert {(entry.uid, entry.gid) for entry in entries.values()} == {(0, 0)}
+    assert entries["etc/pvesim.env"].mode == 0o600
+    # Folders that Debian has stay as Debian has them.
+    assert not {"etc", "opt", "."} & entries.keys()
+
+
 def test_a_folder_with_a_space_is_one_word_to_the_hooks(tmp_path: Path) -> None:
-    command = bootstrap(tmp_path / "a tree", tmp_path / "taken", tmp_path / "rootfs.ext2")
+    command = bootstrap(tmp_path / "an archive", tmp_path / "taken", tmp_path / "rootfs.ext2")
     hooks = [part.partition("=")[2] for part in command if part.startswith("--customize-hook=")]
-    assert shlex.split(hooks[0]) == ["sync-in", str(tmp_path / "a tree"), "/"]
+    assert shlex.split(hooks[0]) == ["tar-in", str(tmp_path / "an archive"), "/"]
     assert shlex.split(hooks[-1]) == ["sync-out", "/boot", str(tmp_path / "taken")]
     assert command[0] == "mmdebstrap"
     assert command[-2:] == ["bookworm", str(tmp_path / "rootfs.ext2")]

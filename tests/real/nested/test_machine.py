@@ -64,6 +64,8 @@ def test_a_disk_is_used_again_for_what_it_was_made_from(tmp_path: Path) -> None:
     machine.base.touch()
     assert not machine.is_made_from("one")
     machine.stamp.write_text("one")
+    assert not machine.is_made_from("one")
+    machine.password.write_text("of-that-run")
     assert machine.is_made_from("one")
     assert not machine.is_made_from("another")
 

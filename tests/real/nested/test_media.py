@@ -4,12 +4,14 @@ import hashlib
 import shutil
 import subprocess
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.real.nested.answer import Answers, mode_toml
-from tests.real.nested.media import CAPABLE_FILE, additions, build, check_installer, check_iso
+from tests.real.nested.installer import Installer
+from tests.real.nested.media import CAPABLE_FILE, additions, build, check_installer
 from tests.real.node import NodeUnfit
 
 # The keys that the installer's documentation has, by section, as far as they are used.
@@ -48,16 +50,22 @@ def test_an_answer_of_two_lines_is_refused() -> None:
         Answers("one\ntwo").toml()
 
 
-def test_an_iso_is_looked_at_before_anything_is_made(iso: Path, tmp_path: Path) -> None:
+def test_an_iso_is_looked_at_before_anything_is_made(qemu: Path, iso: Path, tmp_path: Path) -> None:
     digest = hashlib.sha256(iso.read_bytes()).hexdigest()
-    check_iso(iso, digest.upper())
-    with pytest.raises(NodeUnfit, match=f"is {digest}, not 00"):
-        check_iso(iso, "00")
+    Installer(iso, digest.upper()).check()
+    with pytest.raises(NodeUnfit, match=f"is {digest}, not 00: fetch it again"):
+        Installer(iso, "00").check()
     with pytest.raises(NodeUnfit, match="There is no file"):
-        check_iso(tmp_path / "none.iso", None)
+        Installer(tmp_path / "none.iso").check()
     iso.write_bytes(b"text")
     with pytest.raises(NodeUnfit, match="is no ISO image"):
-        check_iso(iso, None)
+        Installer(iso).check()
+
+
+def test_without_xorriso_it_is_said_what_to_install(programs: Callable[..., Path], iso: Path) -> None:
+    programs("qemu-img")
+    with pytest.raises(NodeUnfit, match="apt install xorriso"):
+        Installer(iso).check()
 
 
 def test_the_medium_gets_both_files_and_boots_as_before(tmp_path: Path) -> None:
