@@ -19,9 +19,7 @@ from proxmox_mcp.tooling import Arguments, Call, Declaration
 
 # How long to wait is no part of what is done.
 _NOT_PART_OF_IT = frozenset({"wait_seconds", "confirm"})
-_LONGEST_TEXT = 1000  # characters of one argument that are shown and recorded
 _LONGEST_LINE = 4000  # of one line that a person reads
-_MOST_ITEMS = 50  # of a list or an object
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,56 +51,80 @@ class Case:
         return digest_of(self.call.pve.cluster, self.declaration.name, guests) if guests else self.digest
 
 
-def readable(given: Arguments, *, asked: bool = False) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class How:
+    """For whom arguments are told, and how much of them.
+
+    Attributes:
+        asked: for who decides on the call, and must see what is hidden on record.
+        text: characters of one text.
+        items: of one list or object.
+    """
+
+    asked: bool
+    text: int
+    items: int
+
+
+RECORD = How(asked=False, text=1000, items=50)
+FORM = How(asked=True, text=4000, items=100)
+WHOLE = How(asked=True, text=1 << 16, items=1 << 12)
+"""At a terminal, where there is room: what a guest is to run is decided on by nobody who saw a part of it."""
+
+
+def readable(given: Arguments, how: How = RECORD) -> dict[str, Any]:
     """The arguments for people: without what was left out, without secrets, and none longer than can be read.
 
     What is hidden is hidden by the name it stands under, never by its value: a caller chooses the values, and could
     hide with one of them what another says.
-
-    Args:
-        given: the arguments.
-        asked: they are for who decides on the call, who must see what a program in a guest would be given to read.
     """
     here = place_of(given)
     return {
-        name: _readable(value, judged, here, asked)
+        name: _readable(value, judged, here, how)
         for name, value, judged in named(given, here)
         if value is not None and name not in _NOT_PART_OF_IT
     }
 
 
+def fits_a_form(given: Arguments) -> bool:
+    """Whether a form shows all that who decides must see."""
+    return readable(given, FORM) == readable(given, WHOLE)
+
+
 def call_line(tool: str, given: Arguments) -> str:
     """A call on one line as it will be made, for who decides on it."""
-    told = readable(given, asked=True).items()
-    return f"{tool}({', '.join(f'{name}={plain(cut(repr(value), _LONGEST_LINE))}' for name, value in told)})"
+    told = readable(given, FORM).items()
+    return f"{tool}({', '.join(f'{name}={plain(repr(value))}' for name, value in told)})"
 
 
-def _readable(value: Any, name: str, beside: frozenset[str], asked: bool) -> Any:
+def _readable(value: Any, name: str, beside: frozenset[str], how: How) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if is_input_name(name) and isinstance(value, str):
-        return cut(redactor.own(value), _LONGEST_LINE) if asked else f"{HIDDEN} {_measure(value)}"
+        return cut(redactor.own(value), how.text) if how.asked else f"{HIDDEN} {_measure(value)}"
     if is_secret_name(name):
-        return _host_of(value) if asked and name == SECRET_URL and isinstance(value, str) else HIDDEN
+        return _host_of(value) if how.asked and name == SECRET_URL and isinstance(value, str) else HIDDEN
     if isinstance(value, Mapping):
         here = beside | place_of(value)
         fields = list(named(value, here))
-        told = {cut(key): _readable(inner, judged, here, asked) for key, inner, judged in fields[:_MOST_ITEMS]}
-        return told if len(fields) <= _MOST_ITEMS else {**told, "…": f"{len(fields)} in all {_measure(value)}"}
+        told = {
+            cut(key, RECORD.text): _readable(inner, judged, here, how) for key, inner, judged in fields[: how.items]
+        }
+        return told if len(fields) <= how.items else {**told, "…": f"{len(fields)} in all {_measure(value)}"}
     if isinstance(value, list | tuple):
-        if len(value) <= _MOST_ITEMS:
-            return [_readable(inner, name, beside, asked) for inner in value]
-        ends = [*value[: _MOST_ITEMS // 2], f"… {len(value)} in all {_measure(value)} …", *value[-_MOST_ITEMS // 2 :]]
-        return [_readable(inner, name, beside, asked) for inner in ends]
-    return _text(value, asked) if isinstance(value, str) else value
+        if len(value) <= how.items:
+            return [_readable(inner, name, beside, how) for inner in value]
+        ends = [*value[: how.items // 2], f"… {len(value)} in all {_measure(value)} …", *value[-how.items // 2 :]]
+        return [_readable(inner, name, beside, how) for inner in ends]
+    return _text(value, how) if isinstance(value, str) else value
 
 
-def _text(value: str, asked: bool) -> str:
-    """An argument: whole for who decides; on record without what looks like a secret, and then told by its hash."""
-    if asked:
-        return cut(redactor.own(value), _LONGEST_LINE)
+def _text(value: str, how: How) -> str:
+    """An argument: as it is for who decides; on record without what looks like a secret, and then told by its hash."""
+    if how.asked:
+        return cut(redactor.own(value), how.text)
     hidden = redactor.by_place(value)
-    return cut(value) if hidden == value else f"{cut(hidden)} {_measure(value)}"
+    return cut(value, how.text) if hidden == value else f"{cut(hidden, how.text)} {_measure(value)}"
 
 
 def _host_of(url: str) -> str:
@@ -114,7 +136,7 @@ def _host_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/{HIDDEN}"
 
 
-def cut(text: str, most: int = _LONGEST_TEXT) -> str:
+def cut(text: str, most: int = 1000) -> str:
     """The text, or its beginning and its end with how long it is and its hash in between."""
     if len(text) <= most:
         return text

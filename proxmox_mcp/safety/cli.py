@@ -29,6 +29,8 @@ Config = Annotated[
 StateDir = Annotated[Path | None, typer.Option(help="Folder of the audit and of approvals.", show_default=False)]
 Code = Annotated[str, typer.Argument(metavar="CODE", help="As proxmox-mcp approvals shows it.")]
 
+_LONGEST_IN_A_LIST = 2000  # characters of a call
+
 policy_app = typer.Typer(help="Check and explain the policy.", no_args_is_help=True, rich_markup_mode=None)
 audit_app = typer.Typer(help="Read and verify the audit.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -81,7 +83,7 @@ def approvals(config: Config = None, state_dir: StateDir = None) -> None:
     if not waiting:
         print("Nothing waits for approval.")
     for request in waiting:
-        print(_shown(request), end="\n\n")
+        print(_shown(request, short=True), end="\n\n")
     if waiting:
         print("Answer with proxmox-mcp approve CODE, or proxmox-mcp deny CODE.")
 
@@ -127,9 +129,14 @@ def _decide(store: "Approvals", code: str, approved: bool) -> None:
     print("Approved: the assistant can now make this call, once." if approved else "Denied.")
 
 
-def _shown(request: "Request") -> str:
+def _shown(request: "Request", *, short: bool = False) -> str:
+    """A request as a person reads it; in a list of several a long one is cut, and whole when it is to be approved."""
+    from proxmox_mcp.safety.case import cut
+
     minutes = max(0, round((request.until - datetime.now().timestamp()) / 60))
     call = ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in request.arguments.items())
+    if short and len(call) > _LONGEST_IN_A_LIST:
+        call = f"{cut(call, _LONGEST_IN_A_LIST)}; proxmox-mcp approve shows all of it"
     lines = [
         f"{request.code}  {request.summary}",
         request.target,

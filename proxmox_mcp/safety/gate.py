@@ -14,7 +14,7 @@ from typing import Any
 from mcp.server.mcpserver import Context
 from mcp.types import InputRequiredResult
 
-from proxmox_mcp.errors import ChangedSincePreview, InvalidArgument, NotAllowed, NotApproved, Refused, UnknownGuest
+from proxmox_mcp.errors import ChangedSincePreview, NotAllowed, NotApproved, Refused, UnknownGuest
 from proxmox_mcp.results import Preview, Result
 from proxmox_mcp.safety.audit import Audit
 from proxmox_mcp.safety.case import Case
@@ -64,12 +64,6 @@ class Gate:
             Refused: it was not done, and why.
             ProxmoxError: whatever the tool raises.
         """
-        if name := clash(given):
-            raise InvalidArgument(
-                f"{name} holds the value of another argument that is kept secret, and so could not be shown.",
-                "Give a secret in its own argument alone; another password, if it is a word of the rest.",
-            )
-        given = normal(declaration, given)
         intent = intent_of(declaration, await resolved(declaration, call, given), call.pve.user)
         case = Case(secrets.token_hex(6), declaration, call, dict(given), context, intent)
         try:
@@ -129,6 +123,11 @@ class Gate:
     async def _permit(self, case: Case) -> Verdict:
         """What the policy says, unless it, its limits or the access level forbid the call (`Refused`)."""
         intent = case.intent
+        if name := clash(case.given):
+            raise NotAllowed(
+                f"{name} holds the value of another argument that is kept secret, and so could not be shown.",
+                "Give a secret in its own argument alone; another password, if it is a word of the rest.",
+            )
         if intent.risk not in ALLOWED[self._settings.access]:
             raise NotAllowed(
                 f"{case.declaration.name} with these arguments has the risk {intent.risk}, which access level "

@@ -1,6 +1,7 @@
 """By whose leave a call is made: a person's at the client or the command line, or, where that is set, the model's."""
 
 import hmac
+import json
 import logging
 import secrets
 import time
@@ -12,13 +13,14 @@ from proxmox_mcp.errors import NotApproved
 from proxmox_mcp.results import Preview
 from proxmox_mcp.safety.approval import Act, Approvals
 from proxmox_mcp.safety.asking import Asking
-from proxmox_mcp.safety.case import Case, call_line, clean, client_of, readable, shown
+from proxmox_mcp.safety.case import WHOLE, Case, call_line, clean, client_of, fits_a_form, readable, shown
 from proxmox_mcp.safety.policy import Verdict
 from proxmox_mcp.safety.preview import digest_of
 from proxmox_mcp.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+_LONGEST = 1 << 16  # characters of a call that is put before a person
 _MOST_DECLINED = 3  # of one thing
 _MOST_DECLINED_IN_ALL = 12
 
@@ -51,7 +53,8 @@ class Leave:
         digest = case.digest
         if how == "model":
             return self._confirmed(case, preview, digest)
-        if how in ("ask", "client") and case.context is not None and self._may_ask(case):
+        fits = fits_a_form(case.given)
+        if how in ("ask", "client") and case.context is not None and fits and self._may_ask(case):
             question = _question(case, preview, verdict)
             answer = await self._asking.ask(case.context, question, digest_of(digest, preview.fingerprint))
             if isinstance(answer, InputRequiredResult):
@@ -66,6 +69,13 @@ class Leave:
                     f"The person who was asked declined: {case.declaration.name} was not done.",
                     "Do not ask again for the same; find out from the user what is wanted instead.",
                 )
+        if how == "client" and not fits:
+            raise NotApproved(
+                f"{case.declaration.name} needs a person's approval, and its arguments are too long for a form; "
+                "nothing was done.",
+                "Give them in smaller parts; or the operator can set PROXMOX_APPROVAL=ask, and read all of it at a "
+                "terminal.",
+            )
         if how == "client":
             raise NotApproved(
                 f"{case.declaration.name} needs a person's approval, and this client cannot ask for it; nothing was "
@@ -113,11 +123,18 @@ class Leave:
         )
 
     def _by_command(self, case: Case, preview: Preview, digest: str) -> str:
+        whole = readable(case.given, WHOLE)
+        if (size := len(json.dumps(whole, default=str))) > _LONGEST:
+            raise NotApproved(
+                f"{case.declaration.name} needs a person's approval, and nobody reads {size} characters of arguments; "
+                "nothing was done.",
+                "Give them in smaller parts.",
+            )
         act = Act(
             digest,
             case.scope,
             case.declaration.name,
-            readable(case.given, asked=True),
+            whole,
             f"{case.call.pve.cluster} as {case.user}",
             client_of(case.context),
             Preview(

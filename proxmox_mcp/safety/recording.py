@@ -97,8 +97,9 @@ class Recorder:
             self._try_append({**end, **({"guests": also} if also else {}), "seconds": seconds})
 
     def note(self, case: Case, event: str, **more: Any) -> None:
-        """Record what did not come to be done."""
-        self._try_append(self._record(case, event, **more))
+        """Record what did not come to be done, without the values of secrets wherever they stand."""
+        record = self._record(case, event, **more)
+        self._try_append({**record, "arguments": redactor.value(record["arguments"])})
 
     def _try_append(self, record: dict[str, Any]) -> None:
         try:

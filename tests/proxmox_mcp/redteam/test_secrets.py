@@ -99,6 +99,7 @@ async def test_no_secret_hides_what_else_a_call_says(lab: Lab, tool: str, argume
         result = await attacker.call(tool, **arguments)
     assert "holds the value of another argument that is kept secret" in text_of(result)
     assert lab.writes == []
+    assert '"event":"refused"' in (lab.state / "audit.jsonl").read_text()
 
 
 async def test_ssh_keys_come_out_nowhere(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:

@@ -306,7 +306,7 @@ async def test_a_person_who_declines_is_not_asked_until_they_give_in(lab: Lab, e
         ),
         (
             "execute_vm_command",
-            {"vmid": 100, "command": ["sh", "-c", f"{'x' * 5000}; rm -rf /"]},
+            {"vmid": 100, "command": ["sh", "-c", f"{'x' * 3000}; rm -rf /"]},
             "; rm -rf /",
         ),
     ],
@@ -372,3 +372,25 @@ async def test_an_answer_that_comes_too_late_counts_for_nothing(lab: Lab) -> Non
 
     async with lab.client(answer=late, era="legacy", approval_minutes=0.001) as attacker:
         await attacker.refused("delete_vm", **DELETE)
+
+
+async def test_what_is_too_long_for_a_form_is_read_whole_at_a_terminal(lab: Lab) -> None:
+    """Else the dangerous line stands where nobody looks."""
+    asked: list[str] = []
+
+    async def read(context: Any, params: Any) -> ElicitResult:
+        asked.append(params.message)
+        return await YES(context, params)  # type: ignore[return-value]
+
+    script = "# comment\n" * 300 + "rm -rf /srv\n" + "# comment\n" * 300
+    call = {"vmid": 100, "command": "sh", "input_data": script}
+    async with lab.client(answer=read) as attacker:
+        await attacker.refused("execute_vm_command", "proxmox-mcp approve", **call)
+    assert asked == []
+    (request,) = lab.approvals.listed()
+    assert request.arguments["input_data"] == script
+    async with lab.client(answer=read, approval="client") as attacker:
+        await attacker.refused("execute_vm_command", "too long for a form", **call)
+    async with lab.client() as attacker:
+        many = ["sh", *["y" * 3000] * 30]
+        await attacker.refused("execute_vm_command", "nobody reads", vmid=100, command=many)
