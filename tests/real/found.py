@@ -54,7 +54,11 @@ class Found:
             f"container template {self.template or 'none that is small: a tiny one is uploaded for the run'}",
             f"thin pool {thin}",
             f"virtual machines with {'KVM' if self.kvm else 'emulation, for its processors offer no virtualisation'}",
-            *([] if self.is_root else ["not root@pam with a password: guests that are locked are left out"]),
+            *(
+                []
+                if self.is_root
+                else ["not root@pam with a password: what is about guests that are locked is left out"]
+            ),
         ]
 
 

@@ -38,6 +38,7 @@ class Plan:
     Attributes:
         storages, vms, containers: what of the scenario is made there; the rest is about other nodes, or other storage.
         absent: the names of what is not, and cannot be spoken of.
+        not_locked: guests that are made, though not locked as the scenario has them.
     """
 
     def __init__(self, scenario: Scenario, found: Found) -> None:
@@ -53,6 +54,8 @@ class Plan:
         self.containers = {vmid: model for vmid, model in scenario.containers.items() if self._is_here(model, gone)}
         self.absent = {*gone, *(scenario.nodes.keys() - {self.node}), *filter(None, [scenario.cluster.name])}
         self.absent_ids = {*scenario.vms, *scenario.containers} - {*self.vms, *self.containers}
+        guests = {**self.vms, **self.containers}
+        self.not_locked = {vmid for vmid in guests if "lock" in guests[vmid].config and not found.is_root}
         self._left_out: dict[str, str] = dict(self._steps_left_out())
 
     def _is_here(self, guest: GuestModel, gone: set[str]) -> bool:
@@ -63,7 +66,6 @@ class Plan:
         """Why the scenario as a whole cannot be on that node; None if it can."""
         scenario, found = self.scenario, self.found
         guests = [*self.vms.values(), *self.containers.values()]
-        locked = any("lock" in guest.config for guest in guests)
         tools = {step.call.tool for step in scenario.contract}
         filtered = scenario.firewall != FirewallModel() or bool(tools & _FIREWALL_WRITES)
         cards = any(key.startswith("net") for guest in guests for key in guest.config)
@@ -73,7 +75,6 @@ class Plan:
             "it injects faults": bool(scenario.faults or scenario.timeline),
             "it has realms or roles of its own": bool(scenario.realms or scenario.roles),
             "the node has no bridge": cards and found.bridge is None,
-            "only root@pam, with its password, can lock guests": locked and not found.is_root,
             "the node has firewall rules of its own": filtered and found.firewall_in_use,
             "it switches the firewall on, which other guests on the node would notice": switched_on
             and bool(found.guests),
@@ -115,6 +116,8 @@ class Plan:
             return f"it speaks of {name}, which a single node with its own disks does not have"
         if vmid := _named_in(text, {str(vmid) for vmid in self.absent_ids}):
             return f"it speaks of guest {vmid}, which is not on the one node"
+        if _named_in(text, {str(vmid) for vmid in self.not_locked}):
+            return "only root@pam, with its password, can lock guests"
         return None
 
     def _not_before_9(self, step: ContractStepModel) -> str | None:

@@ -115,7 +115,8 @@ class Setup:
         if model.state == "paused":
             self.node.run("post", f"{path}/status/suspend")
         later: dict[str, Any] = {key: value for key, value in model.pending.items() if value is not None}
-        later.update({key: model.config[key] for key in sorted(_LAST - {"template"}) if key in model.config})
+        last = _LAST - {"template"} - ({"lock"} if vmid in self.plan.not_locked else set())
+        later.update({key: model.config[key] for key in sorted(last) if key in model.config})
         if later:
             self.node.put(f"{path}/config", **self._config(kind, later))
 

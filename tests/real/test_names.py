@@ -53,6 +53,13 @@ def test_parameters_are_translated_where_they_name_something() -> None:
     assert NAMES.params(given) == wanted
 
 
+def test_the_token_of_the_run_is_not_seen() -> None:
+    assert NAMES.back([{"user": "root@pam", "tokenid": "run"}, {"user": "root@pam", "tokenid": "other"}]) == [
+        {"user": "root@pam"},
+        {"user": "root@pam", "tokenid": "other"},
+    ]
+
+
 def test_nodes_of_a_rule_keep_their_priorities() -> None:
     assert NAMES.params({"nodes": "pve1:2,pve1"}) == {"nodes": "lab:2,lab"}
     assert NAMES.back({"nodes": "lab:2"}) == {"nodes": "pve1:2"}
