@@ -19,6 +19,8 @@ class Twin:
         worst: it is none that is known, and counts as the worst.
         everywhere: without guests named, it is for all of them.
         grants: it gives rights, or has the cluster reach something new.
+        takes: the parameters that those tools send; with any other, a raw request is worse than they are. None: what
+            they send is their caller's choice.
     """
 
     tools: tuple[str, ...] = ()
@@ -28,6 +30,7 @@ class Twin:
     everywhere: bool = False
     grants: bool = False
     also: tuple[str, ...] = ()
+    takes: frozenset[str] | None = None
 
 
 GUEST = r"/nodes/[^/]+/(?P<kind>qemu|lxc)/[^/]+"
@@ -39,18 +42,40 @@ _CONFIGURE = (
     "set_notes",
 )  # fmt: skip
 
+
+def _takes(names: str) -> frozenset[str]:
+    return frozenset({*names.split(), "digest"})
+
+
+_STOP = _takes("timeout forceStop overrule-shutdown")
+_CLONE = _takes("newid name hostname full target storage snapname pool description format")
+_MIGRATE = _takes("target online restart with-local-disks targetstorage target-storage timeout")
+_BACKUP = _takes("vmid all pool exclude storage mode compress remove notes-template protected prune-backups fleecing")
+
 _GUESTS = (
-    ("POST", GUEST + r"/status/(?:start|resume)", Twin(_POWER, Risk.OPERATE)),
-    ("POST", GUEST + r"/status/(?:stop|shutdown|reboot|reset|suspend)", Twin(_POWER, Risk.OPERATE, interrupts=True)),
-    ("POST", GUEST + r"/snapshot", Twin(("create_snapshot",), Risk.OPERATE)),
-    ("PUT", GUEST + r"/snapshot/[^/]+/config", Twin(("update_snapshot",), Risk.OPERATE)),
+    ("POST", GUEST + r"/status/(?:start|resume)", Twin(_POWER, Risk.OPERATE, takes=_takes("timeout"))),
+    (
+        "POST",
+        GUEST + r"/status/(?:stop|shutdown|reboot|reset|suspend)",
+        Twin(_POWER, Risk.OPERATE, interrupts=True, takes=_STOP),
+    ),
+    (
+        "POST",
+        GUEST + r"/snapshot",
+        Twin(("create_snapshot",), Risk.OPERATE, takes=_takes("snapname description vmstate")),
+    ),
+    ("PUT", GUEST + r"/snapshot/[^/]+/config", Twin(("update_snapshot",), Risk.OPERATE, takes=_takes("description"))),
     ("POST", GUEST + r"/snapshot/[^/]+/rollback", Twin(("rollback_snapshot",))),
     ("DELETE", GUEST + r"/snapshot/[^/]+", Twin(("delete_snapshot",))),
-    ("POST", GUEST + r"/clone", Twin(("clone_vm", "clone_lxc"), Risk.CHANGE)),
-    ("POST", GUEST + r"/migrate", Twin(("migrate_vm", "migrate_lxc"), Risk.CHANGE, interrupts=True)),
+    ("POST", GUEST + r"/clone", Twin(("clone_vm", "clone_lxc"), Risk.CHANGE, takes=_CLONE)),
+    ("POST", GUEST + r"/migrate", Twin(("migrate_vm", "migrate_lxc"), Risk.CHANGE, interrupts=True, takes=_MIGRATE)),
     ("PUT|POST", GUEST + r"/config", Twin(_CONFIGURE, Risk.CHANGE)),
-    ("PUT", GUEST + r"/resize", Twin(("resize_disk",), Risk.CHANGE)),
-    ("POST", GUEST + r"/(?:move_disk|move_volume)", Twin(("move_disk",), Risk.CHANGE)),
+    ("PUT", GUEST + r"/resize", Twin(("resize_disk",), Risk.CHANGE, takes=_takes("disk size"))),
+    (
+        "POST",
+        GUEST + r"/(?:move_disk|move_volume)",
+        Twin(("move_disk",), Risk.CHANGE, takes=_takes("disk volume storage format delete")),
+    ),
     ("POST", GUEST + r"/agent/ping", Twin((), Risk.READ)),
     ("POST", GUEST + r"/agent/exec", Twin(("execute_vm_command",))),
     ("POST", GUEST + r"/agent/file-write", Twin(("write_guest_file",))),
@@ -60,12 +85,16 @@ _GUESTS = (
     ("POST", _NODE + r"/(?:qemu|lxc)", Twin(("create_vm", "create_lxc"), Risk.CHANGE)),
 )
 _STORED = (
-    ("POST", _NODE + r"/vzdump", Twin(("create_backup", "run_backup_job"), Risk.OPERATE)),
+    ("POST", _NODE + r"/vzdump", Twin(("create_backup", "run_backup_job"), Risk.OPERATE, takes=_BACKUP)),
     ("DELETE", _NODE + r"/storage/[^/]+/content/.+", Twin(("delete_volume", "delete_disk"))),
     ("DELETE", _NODE + r"/storage/[^/]+/prunebackups", Twin(("prune_backups",), everywhere=True)),
     ("POST", _NODE + r"/storage/[^/]+/download-url", Twin(("download_from_url",), Risk.CHANGE, grants=True)),
     ("POST", _NODE + r"/storage/[^/]+/upload", Twin(("upload_file",))),
-    ("POST", _NODE + r"/aplinfo", Twin(("download_container_template",), Risk.CHANGE)),
+    (
+        "POST",
+        _NODE + r"/aplinfo",
+        Twin(("download_container_template",), Risk.CHANGE, takes=_takes("storage template")),
+    ),
     ("POST", r"/storage", Twin(("create_storage",), Risk.CHANGE, grants=True)),
     ("PUT", r"/storage/[^/]+", Twin(("update_storage",), Risk.CHANGE)),
     ("DELETE", r"/storage/[^/]+", Twin(("delete_storage",), everywhere=True)),
@@ -108,7 +137,7 @@ _NODES = (
     ("PUT", _NODE + r"/network", Twin(("apply_node_network",), everywhere=True)),
     ("POST", _NODE + r"/services/[^/]+/(?:start|stop|restart|reload)", Twin(("manage_node_service",), Risk.CHANGE)),
     ("POST", _NODE + r"/status", Twin(("manage_node_power",), everywhere=True)),
-    ("POST", _NODE + r"/apt/update", Twin(("refresh_node_updates",), Risk.OPERATE)),
+    ("POST", _NODE + r"/apt/update", Twin(("refresh_node_updates",), Risk.OPERATE, takes=_takes(""))),
     ("DELETE", _NODE + r"/tasks/(?P<upid>[^/]+)", Twin(("stop_task",))),
     ("POST", _NODE + r"/(?:stopall|suspendall|migrateall)", Twin(everywhere=True)),
     ("POST", _NODE + r"/(?:vncshell|termproxy|spiceshell)", Twin(("open_console",))),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from proxmox_mcp.safety.api_table import GUEST, WRITES, Twin
+from proxmox_mcp.safety.reach import unplugs
 from proxmox_mcp.tasks import stops_in_peace
 from proxmox_mcp.tooling import Risk
 
@@ -62,6 +63,7 @@ _DESTROYING = frozenset(
         "maxfiles",
         "overrule-shutdown",
         "target-vmid",
+        "skiplock",
     }
 )
 _HARMLESS_WITH = {"ostemplate": "/lxc"}
@@ -75,18 +77,19 @@ _DIALS = re.compile(
     r"|/cluster/acme/(?:meta|tos|directories)"
 )
 _UNUSED = re.compile(r"unused\d+")
-_HARDWARE = re.compile(r"(?:scsi|virtio|ide|sata|efidisk|tpmstate|mp|net)\d+|rootfs")
+# These set a disk where there was none.
+_IN_FREE_SLOTS = frozenset({"attach_disk", "provision_vm"})
 # Services that can be stopped for a while, and nobody notices.
 _QUIET_SERVICES = frozenset({"chrony", "cron", "ksmtuned", "postfix", "rsyslog", "spiceproxy", "systemd-timesyncd"})
 
 
-def twin_of(asked: ApiCall, *, by_tool: bool = False) -> Twin:
+def twin_of(asked: ApiCall, by_tool: str = "") -> Twin:
     """What a raw request amounts to.
 
     Args:
         asked: the request.
-        by_tool: one of the product's own tools makes it, so that its parameters mean what they do there; otherwise
-            the names alone of those that can destroy something make it destroy.
+        by_tool: the product's own tool that makes it, so that its parameters mean what they do there; otherwise the
+            names alone of those that can destroy something, or that no tool sends, make it destroy.
     """
     path = "/" + re.sub(r"/{2,}", "/", asked.path.strip("/"))
     if asked.method == "GET":
@@ -96,7 +99,7 @@ def twin_of(asked: ApiCall, *, by_tool: bool = False) -> Twin:
         if found and twin.tools == ("stop_task",):
             return replace(twin, risk=Risk.OPERATE) if stops_in_peace(found["upid"]) else twin
         if found:
-            exact = _by_meaning(twin, asked, path)
+            exact = _by_meaning(twin, asked, path, by_tool)
             return (
                 exact
                 if by_tool
@@ -122,12 +125,16 @@ def _by_names(twin: Twin, asked: ApiCall, path: str) -> Twin:
     also = twin.also
     if "update_vm_config" in twin.tools and "delete" in given and "delete_disk" not in also:
         also = (*also, "delete_disk")
+    if twin.takes is not None:
+        telling |= asked.params.keys() - twin.takes
     risk = Risk.DESTROY if telling and twin.risk is not Risk.READ else twin.risk
     return replace(twin, risk=risk, also=also)
 
 
-def _by_meaning(twin: Twin, asked: ApiCall, path: str) -> Twin:
+def _by_meaning(twin: Twin, asked: ApiCall, path: str, by_tool: str) -> Twin:
     """As its parameters say, and as PVE takes it where they say nothing."""
+    if "update_vm_config" in twin.tools:
+        return _configuration(twin, asked, by_tool)
     for names, sharpen in _SHARPENED:
         if names.intersection(twin.tools):
             return sharpen(twin, asked, path)
@@ -151,12 +158,11 @@ def _backup_job(twin: Twin, asked: ApiCall, path: str) -> Twin:
     return replace(twin, risk=risk, interrupts=stops, everywhere=everywhere or "all" in asked.given)
 
 
-def _configuration(twin: Twin, asked: ApiCall, path: str) -> Twin:
+def _configuration(twin: Twin, asked: ApiCall, by_tool: str) -> Twin:
     unset = [word for word in re.split(r"[\s,;]+", str(asked.params.get("delete") or "")) if word]
     destroys = any(_UNUSED.fullmatch(word) for word in unset) or bool({"force", "revert"} & asked.given)
-    interrupts = any(_HARDWARE.fullmatch(word) for word in unset) or any(
-        "link_down=1" in str(value) for name, value in asked.params.items() if name.startswith("net")
-    )
+    given = {name: value for name, value in asked.params.items() if name in asked.given}
+    interrupts = unplugs(given, unset) and by_tool not in _IN_FREE_SLOTS
     also = ("delete_disk",) if destroys and unset else ()
     return replace(twin, risk=Risk.DESTROY if destroys else twin.risk, interrupts=interrupts, also=also)
 
@@ -214,7 +220,6 @@ def _migration(twin: Twin, asked: ApiCall, path: str) -> Twin:
 _SHARPENED = (
     (frozenset({"create_backup"}), _backup),
     (frozenset({"create_backup_job", "update_backup_job"}), _backup_job),
-    (frozenset({"update_vm_config"}), _configuration),
     (frozenset({"create_vm"}), _new_guest),
     (frozenset({"move_disk"}), _moved_disk),
     (frozenset({"update_storage"}), _storage_definition),

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,6 +32,8 @@ class Case:
     given: dict[str, Any]
     context: Context[Any, Any] | None
     intent: Intent
+    concerned: set[int] = field(default_factory=set)
+    """The guests that it is for without naming them, as far as somebody had to know."""
 
     @property
     def user(self) -> str:

@@ -1,8 +1,9 @@
 """Lists of commands that may, or may not, be run in guests.
 
-A pattern is words. Each stands for one word of the command, `*` and `?` in it for any characters; a last word `**` for
-any words, or none. What is allowed is compared as a whole, from the program on. What is denied is looked for anywhere,
-inside the words of a shell's `-c` too: still, only a list of what is allowed can be relied on.
+A pattern is words. Each stands for one word of the command, `*` and `?` in it for any characters; one that begins with
+them stands for no option: those are written with their dash. A last word `**` stands for any words, or none, options
+too. What is allowed is compared as a whole, from the program on. What is denied is looked for anywhere, inside the
+words of a shell's `-c` too: still, only a list of what is allowed can be relied on.
 """
 
 import re
@@ -33,7 +34,8 @@ def known_pattern(text: str) -> str:
 
 def allows(patterns: Iterable[str], command: Sequence[str]) -> bool:
     """Whether a command is, as a whole, one of a list."""
-    return any(_whole(shlex.split(pattern), command) for pattern in patterns)
+    split = [shlex.split(pattern) for pattern in patterns]
+    return any(_whole(words, command) and not _is_option_in_disguise(words, command) for words in split)
 
 
 def forbids(patterns: Iterable[str], command: Sequence[str]) -> str:
@@ -51,6 +53,12 @@ def _whole(pattern: Sequence[str], command: Sequence[str]) -> bool:
     if len(command) < len(fixed) or (len(fixed) == len(pattern) and len(command) != len(fixed)):
         return False
     return all(fnmatchcase(word, part) for part, word in zip(fixed, command, strict=False))
+
+
+def _is_option_in_disguise(pattern: Sequence[str], command: Sequence[str]) -> bool:
+    """Whether an option stands where a pattern has a word of any kind: it may make another command of it."""
+    pairs = zip(pattern, command, strict=False)
+    return any(word.startswith("-") and part != _ANY_WORDS and part[:1] in ("*", "?", "[") for part, word in pairs)
 
 
 def _begins(pattern: Sequence[str], command: Sequence[str]) -> bool:

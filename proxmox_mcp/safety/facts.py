@@ -13,7 +13,7 @@ from proxmox_mcp.tooling import Arguments, Call, Declaration
 
 _MOST_DESCRIBED = 10
 # Ids that no guest has which can be seen: so many are asked about one by one, the others are taken for hidden ones.
-_MOST_LOOKED_UP = 50
+_MOST_LOOKED_UP = 10
 # Stands for the guests that cannot be seen.
 _NOBODY = 0
 
@@ -24,7 +24,7 @@ async def facts_of(intent: Intent, call: Call, policy: Policy) -> Sequence[Guest
     Raises:
         ProxmoxError: PVE cannot be asked; what cannot be judged is not done.
     """
-    if not intent.guests and not intent.everywhere and not intent.members_of:
+    if not intent.guests and not intent.unnamed:
         return ()
     records = {int(record["vmid"]): record for record in await call.guests.records()}
     wanted = set(intent.guests) | _concerned(intent, records)
@@ -32,7 +32,7 @@ async def facts_of(intent: Intent, call: Call, policy: Policy) -> Sequence[Guest
     facts = [await _facts(vmid, records[vmid], call, policy) for vmid in sorted(wanted & records.keys())]
     facts += [GuestFacts(vmid, known=await _is_free(call, vmid)) for vmid in unknown[:_MOST_LOOKED_UP]]
     facts += [GuestFacts(vmid, known=False) for vmid in unknown[_MOST_LOOKED_UP:]]
-    if (intent.everywhere or intent.members_of) and not await _sees_all(call):
+    if intent.unnamed and not await _sees_all(call):
         facts.append(GuestFacts(_NOBODY, known=False))
     return facts
 
@@ -84,12 +84,19 @@ class Facts:
             facts.append(self._known[vmid])
         return facts
 
+    async def everyone(self) -> frozenset[int]:
+        """The ids of all guests that there are, as far as the user may see them."""
+        return frozenset(await self._listed())
+
+    async def _listed(self) -> Mapping[int, Mapping[str, Any]]:
+        if self._records is None:
+            self._records = {int(record["vmid"]): record for record in await self._call.guests.records()}
+        return self._records
+
     async def _read(self, vmid: int) -> GuestFacts:
         if not self._policy.knows_more_than_ids:
             return GuestFacts(vmid)
-        if self._records is None:
-            self._records = {int(record["vmid"]): record for record in await self._call.guests.records()}
-        record = self._records.get(vmid)
+        record = (await self._listed()).get(vmid)
         if record is None:
             return GuestFacts(vmid, known=await _is_free(self._call, vmid))
         return await _facts(vmid, record, self._call, self._policy)
@@ -148,7 +155,8 @@ async def preview_for(declaration: Declaration, call: Call, given: Arguments, in
         made = await _general(declaration, call, intent)
     states = [made.fingerprint]
     if not made.fingerprint or len(intent.guests) > 1:
-        states += [await _state(call, vmid) for vmid in sorted(intent.guests)]
+        there = {int(record["vmid"]) for record in await call.guests.records(fresh=False)}
+        states += [await _state(call, vmid) if vmid in there else "none" for vmid in sorted(intent.guests)]
     return made.model_copy(update={"fingerprint": digest_of(states)})
 
 

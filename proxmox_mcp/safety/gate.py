@@ -64,6 +64,7 @@ class Gate:
             Refused: it was not done, and why.
             ProxmoxError: whatever the tool raises.
         """
+        given = normal(declaration, given)
         intent = intent_of(declaration, await resolved(declaration, call, given), call.pve.user)
         case = Case(secrets.token_hex(6), declaration, call, dict(given), context, intent)
         try:
@@ -141,7 +142,7 @@ class Gate:
                 "No approval changes that; do not look for another way to the same end, but tell the user.",
             )
         if intent.risk is not Risk.READ:
-            await self._limits.check(intent.guests, case.call.pve, case.user)
+            await self._limits.check(intent.guests | case.concerned, case.call.pve, case.user)
         return verdict
 
     async def _admit(self, case: Case) -> tuple[Case, str, bool] | InputRequiredResult:
@@ -157,7 +158,10 @@ class Gate:
 
     async def _judge(self, case: Case) -> Verdict:
         policy, intent = self._policy, case.intent
-        guests = await facts_of(intent, case.call, policy) if policy.concerns(intent, case.user) else ()
+        counted = intent.risk is not Risk.READ and intent.unnamed and policy.limits.guests_per_hour is not None
+        needed = counted or policy.concerns(intent, case.user)
+        guests = await facts_of(intent, case.call, policy) if needed else ()
+        case.concerned.update(guest.vmid for guest in guests if guest.vmid)
         return policy.judge(intent, guests, case.user)
 
     async def _still_the_same(self, case: Case, preview: Preview) -> Case:
@@ -175,5 +179,5 @@ class Gate:
         verdict = await self._judge(case)
         if verdict.effect == "deny":
             raise NotAllowed(f"The operator's policy forbids this by now: {verdict.reason}.", "Tell the user.")
-        self._limits.check_guests(case.intent.guests, case.call.pve.cluster)
+        self._limits.check_guests(case.intent.guests | case.concerned, case.call.pve.cluster)
         return replace(case, call=replace(case.call, preview=again))

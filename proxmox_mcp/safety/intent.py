@@ -77,6 +77,11 @@ class Intent:
     lets_in: bool = False
 
     @property
+    def unnamed(self) -> bool:
+        """Whether it is for guests that it does not name."""
+        return self.everywhere or bool(self.members_of)
+
+    @property
     def needs_approval(self) -> bool:
         """Whether it does without a policy that says so: it destroys, interrupts, or gives rights."""
         return self.risk is Risk.DESTROY or self.interrupts or self.grants
@@ -164,7 +169,7 @@ def of_request(method: str, path: str, params: Mapping[str, Any], user: str, by_
     from proxmox_mcp.safety.api_twins import ApiCall, twin_of  # its patterns take time that a start can do without
 
     asked = ApiCall(method.upper(), path, dict(params))
-    twin = twin_of(asked, by_tool=bool(by_tool))
+    twin = twin_of(asked, by_tool)
     touched = Touched.by(params)
     touched.places(asked.places())
     writes = twin.risk is not Risk.READ

@@ -88,7 +88,8 @@ class Outgoing(Pve):
         intent = of_request(method, path, params, self.user, by_tool=case.declaration.name)
         if intent.risk not in ALLOWED[bounds.access]:
             raise NotAllowed(_further(case, method, path, f"has the risk {intent.risk}"), "Tell the user.")
-        facts = await facts_of(intent, case.call, bounds.policy) if bounds.policy.concerns(intent, self.user) else ()
+        needed = intent.unnamed or bounds.policy.concerns(intent, self.user)
+        facts = await facts_of(intent, case.call, bounds.policy) if needed else ()
         verdict = bounds.policy.judge(intent, facts, self.user)
         if verdict.effect == "deny":
             raise NotAllowed(
@@ -102,10 +103,11 @@ class Outgoing(Pve):
                 f"{_further(case, method, path, 'needs a person to be asked')} {why}.",
                 "Name what it is to be done with or on, instead of leaving the choice to the tool.",
             )
-        more = {guest.vmid for guest in facts} | intent.guests
-        if not more <= case.intent.guests:
-            bounds.limits.check_guests(more | case.intent.guests | self.touched, self.cluster)
-        self.touched |= intent.guests
+        judged = case.intent.guests | case.concerned
+        more = {guest.vmid for guest in facts if guest.vmid} | intent.guests
+        if not more <= judged:
+            bounds.limits.check_guests(more | judged | self.touched, self.cluster)
+        self.touched |= more
 
     async def aclose(self) -> None:
         """Nothing: the connections are the server's."""

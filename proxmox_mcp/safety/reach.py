@@ -4,7 +4,7 @@ Whoever may set them gets more than the guest: so a person is asked, whatever th
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 # Run on the node or are of the node: commands, scripts, snippets, devices, directories.
@@ -13,6 +13,8 @@ _PASSED_THROUGH = re.compile(r"(?:serial|mp|scsi|virtio|ide|sata|unused)\d+|root
 _HARMLESS = re.compile(r"socket|spice(?:,usb3=[01])?", re.IGNORECASE)
 # What a container does with its node's kernel.
 _FEATURES = re.compile(r"(?:^|[,;\s])(?:mount=|mknod=(?!0)|force_rw_sys=(?!0))")
+_DISK = re.compile(r"(?:scsi|virtio|ide|sata|efidisk|tpmstate|mp)\d+|rootfs")
+_PLUGGED = re.compile(rf"{_DISK.pattern}|net\d+")
 _LOGINS = frozenset({"ciuser", "cipassword", "sshkeys"})
 _OFF = frozenset({"0", "false", "no", "off"})
 
@@ -30,6 +32,23 @@ def reaches_out(arguments: Mapping[str, Any]) -> bool:
         if key in {"unprivileged", "protection"} and text.lower() in _OFF:
             return True
         if key == "delete" and "protection" in re.split(r"[\s,;]+", text):
+            return True
+    return False
+
+
+def unplugs(options: Mapping[str, Any], unset: Iterable[str]) -> bool:
+    """Whether a change of a guest's options takes something from it that it may be at work with.
+
+    A disk that is set may take the place of another, which is then unused; a medium in a drive takes nothing away. A
+    template does not run any more, and what has a lock cannot be worked with.
+    """
+    if any(_PLUGGED.fullmatch(key) for key in unset):
+        return True
+    for key, value in options.items():
+        text = str(value)
+        if key in {"template", "lock"} or (key.startswith("net") and "link_down=1" in text):
+            return True
+        if _DISK.fullmatch(key) and not (key.startswith("ide") and ("media=cdrom" in text or "cloudinit" in text)):
             return True
     return False
 

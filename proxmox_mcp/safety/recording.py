@@ -93,7 +93,7 @@ class Recorder:
             if outcome["result"] == "cancelled" and upids:
                 logger.warning("%s was cancelled; its task goes on: %s", case.declaration.name, ", ".join(upids))
             end = {"event": "end", "call": case.number, "tool": case.declaration.name, **outcome, "upids": upids}
-            also = sorted(set(touched) - case.intent.guests)
+            also = sorted(set(touched) - case.intent.guests - case.concerned)
             self._try_append({**end, **({"guests": also} if also else {}), "seconds": seconds})
 
     def note(self, case: Case, event: str, **more: Any) -> None:
@@ -117,7 +117,7 @@ class Recorder:
             "client": client_of(case.context),
             "tool": case.declaration.name,
             "arguments": readable(case.given),
-            "guests": sorted(intent.guests),
+            "guests": sorted(intent.guests | case.concerned),
             "risk": str(intent.risk),
             **{name: redactor.text(value) for name, value in more.items()},
         }

@@ -24,6 +24,8 @@ _BY_KIND = re.compile(r"(?:qemu|lxc)/(?P<vmid>\d+)")
 # As logs do; what a text says of a guest without its id is not found.
 _IN_PROSE = re.compile(r"\b(?:VM|CT|[Gg]uest|[Cc]ontainer) (?P<vmid>\d+)\b")
 _PROSE = frozenset({"", "t", "msg"})
+# A text on all guests of a node, of which no part can be told from another.
+_OF_ALL_GUESTS = re.compile(r"/*nodes/[^/]+/report/*")
 
 
 class Screen(Pve):
@@ -61,12 +63,31 @@ class Screen(Pve):
         if method != "GET":
             return await self._pve.request(method, path, params, within=within)
         intent = reading(self._tools, path, params or {})
+        if _OF_ALL_GUESTS.fullmatch(path) and await self._unseen(await self._facts.everyone()):
+            raise NotAllowed(
+                f"{path} tells of guests that the operator's policy keeps from being read.", "Tell the user."
+            )
         verdict = self._policy.judge(intent, await self._facts.of(intent.guests), self.user)
         if verdict.effect == "deny" or (verdict.effect == "ask" and not self._approved):
             raise NotAllowed(f"The operator's policy keeps {path} from being read: {verdict.reason}.", "Tell the user.")
         answer = await self._pve.request(method, path, params, within=within)
         unseen = await self._unseen(guests_in(answer))
-        return _without(answer, unseen, self.withheld) if unseen else answer
+        return self._seen(path, answer, unseen, of_guest=bool(intent.targets)) if unseen else answer
+
+    def _seen(self, path: str, answer: Any, unseen: frozenset[int], *, of_guest: bool) -> Any:
+        """What may be seen of an answer; one record, or text, about such a guest alone is nothing that may.
+
+        Raises:
+            NotAllowed: so it is.
+        """
+        left = _without(answer, unseen, self.withheld)
+        if of_guest and isinstance(left, Mapping):
+            return {
+                key: value for key, value in left.items() if not _named(_in_value(key, value), unseen, self.withheld)
+            }
+        if isinstance(left, list) or not _subjects(left, unseen) & unseen:
+            return left
+        raise NotAllowed(f"The operator's policy keeps what {path} is about from being read.", "Tell the user.")
 
     async def aclose(self) -> None:
         """Nothing: the connections are the server's."""

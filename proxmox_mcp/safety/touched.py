@@ -34,6 +34,7 @@ _JOB_KEYS = frozenset({"id", "job_id"})
 _GUEST = re.compile(rf"(?P<vmid>{_DIGITS})(?:-\d+)?")  # 100-0 is a replication job of guest 100
 _FOLDER = re.compile(rf":(?P<vmid>{_DIGITS})/")  # of a directory storage: local:100/vm-100-disk-0.qcow2
 _VOLID = re.compile(r"(?P<storage>[A-Za-z][A-Za-z0-9._-]*):(?!//)\S")
+_NO_VOLID = re.compile(r"(?:vm|ct):\d+|[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")  # ids of HA, addresses of cards
 _UPID = re.compile(r"UPID:(?P<node>[^:]+):[0-9A-Fa-f]+:[0-9A-Fa-f]+:[0-9A-Fa-f]+:[^:]+:(?P<id>[^:]*):(?P<user>[^:]*):")
 _POOL_PATH = re.compile(r"/?pool/(?P<pool>[^\s,;]+)")
 # A guest's rights are those on it and on what it is in.
@@ -140,7 +141,7 @@ class Touched:
         storages = set()
         if not text.startswith("UPID:"):
             for part in re.split(r"[\s,;=]+", text):
-                if volid := _VOLID.match(part):
+                if (volid := _VOLID.match(part)) and not _NO_VOLID.fullmatch(part):
                     storages.add(volid["storage"])
                     guests.update(int(found["vmid"]) for found in _FOLDER.finditer(part))
         return storages

@@ -10,6 +10,7 @@ from pydantic import Field
 from proxmox_mcp.errors import InvalidArgument
 from proxmox_mcp.locate import Guest, Kind
 from proxmox_mcp.results import Result, Value
+from proxmox_mcp.safety.reach import unplugs
 from proxmox_mcp.tasks import State
 from proxmox_mcp.tooling import Arguments, Call, NodeName, Risk, Toolset, Vmid
 from proxmox_mcp.tools.guests import hidden_secrets
@@ -59,19 +60,11 @@ class ConfigChange(Result):
     changes: list[OptionChange]
 
 
-_PLUGGED = re.compile(r"(?:scsi|virtio|ide|sata|efidisk|tpmstate|mp|net)[0-9]+|rootfs")
+def _interrupts(arguments: Arguments) -> bool:
+    return not arguments["preview"] and unplugs(arguments["options"] or {}, arguments["delete"] or ())
 
 
-def _unplugs(arguments: Arguments) -> bool:
-    """Whether a disk or a network card is taken from a guest, which may be at work with it."""
-    if arguments["preview"]:
-        return False
-    options = arguments["options"] or {}
-    cut = any(key.startswith("net") and "link_down=1" in str(value) for key, value in options.items())
-    return cut or any(_PLUGGED.fullmatch(key) for key in arguments["delete"] or ())
-
-
-@config.tool(risk=Risk.CHANGE, title="Change a VM's configuration", idempotent=True, interrupts=_unplugs)
+@config.tool(risk=Risk.CHANGE, title="Change a VM's configuration", idempotent=True, interrupts=_interrupts)
 async def update_vm_config(
     call: Call,
     vmid: Vmid,
@@ -85,7 +78,7 @@ async def update_vm_config(
     return await _update(call, "qemu", vmid, options or {}, delete or [], node, preview, digest)
 
 
-@config.tool(risk=Risk.CHANGE, title="Change a container's configuration", idempotent=True, interrupts=_unplugs)
+@config.tool(risk=Risk.CHANGE, title="Change a container's configuration", idempotent=True, interrupts=_interrupts)
 async def update_lxc_config(
     call: Call,
     vmid: Vmid,

@@ -58,6 +58,8 @@ def test_a_guest_is_found_wherever_it_is_named(arguments: dict[str, Any], guests
         ({"disk": "local-lvm:32,ssd=1"}, set(), {"local-lvm"}, set()),
         ({"options": {"ide2": "nas:iso/x.iso,media=cdrom"}}, set(), {"nas"}, set()),
         ({"url": "https://example.com/x.iso"}, set(), set(), set()),
+        ({"resources": "vm:101,ct:200"}, set(), set(), set()),
+        ({"net0": "virtio=BC:24:11:00:00:01,bridge=vmbr0"}, set(), set(), set()),
         ({"pool": "lab"}, set(), set(), {"lab"}),
     ],
 )

@@ -59,6 +59,8 @@ def zoo() -> Simulator:
         {"vmid": "101", "storage": "nas", "schedule": "daily", "id": "of-101", "comment": WORD},
     )
     simulator.request("POST", "/cluster/ha/resources", {"sid": "vm:101", "comment": WORD})
+    rule = {"rule": "apart", "type": "node-affinity", "resources": "vm:101", "nodes": "pve2", "comment": WORD}
+    simulator.request("POST", "/cluster/ha/rules", rule)
     simulator.request("PUT", "/access/acl", {"path": "/vms/101", "users": "alice@pve", "roles": "PVEAuditor"})
     return simulator
 
@@ -133,7 +135,11 @@ PATHS = (
     "/cluster/tasks",
     "/cluster/log",
     "/cluster/backup",
+    "/cluster/backup/of-101",
     "/cluster/backup/of-101/included_volumes",
+    "/cluster/ha/rules",
+    "/cluster/ha/rules/apart",
+    "/nodes/pve2/report",
     "/cluster/backup-info/not-backed-up",
     "/cluster/ha/resources",
     "/cluster/ha/status/current",
