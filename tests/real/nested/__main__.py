@@ -58,8 +58,8 @@ def main(
     """Make a node in a virtual machine, once, and run every contract on a fresh overlay of it."""
     # A stop by the service manager or a CI runner ends the machine as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    place = (folder or Path(".nested") / ("debian" if debian else "pve")).resolve()
     try:
-        place = (folder or Path(".nested") / ("debian" if debian else "pve")).resolve()
         source = chosen(iso, sha256, debian, place)
         source.check()
         check_tools()
@@ -79,6 +79,8 @@ def main(
         sys.exit(str(error))
     except ResourceException as error:
         sys.exit(f"PVE refuses: {error}")
+    except OSError as error:
+        sys.exit(f"{error.filename or place}: {error.strerror or error}. What was made is below {place}.")
     except KeyboardInterrupt:
         sys.exit("Stopped; the machine was ended.")
     report(made)

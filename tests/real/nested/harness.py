@@ -77,6 +77,8 @@ def run(machine: Machine, source: Source, say: Say, wishes: Wishes) -> Record:
         SetupFailed, ResourceException: the node could not be cleared.
     """
     patience = 1.0 if machine.kvm else _SLOW
+    for old in (machine.complaints, machine.log, machine.screen):
+        old.unlink(missing_ok=True)
     new = _prepare(machine, source, say, patience)
     machine.overlay.unlink(missing_ok=True)
     run_tool(machine.new_overlay(), "overlay")
@@ -128,23 +130,23 @@ def _prepare(machine: Machine, source: Source, say: Say, patience: float) -> boo
 def _switched_on(machine: Machine, say: Say, *, keep: bool, patience: float) -> Iterator[Running]:
     """The machine on its overlay. Afterwards it is off, unless it is to be kept and nobody interrupted the run."""
     running = Running(machine, machine.command(machine.overlay))
+    kept = False
     try:
         say(f"The machine is on (process {running.process.pid}).")
-        yield running
-    except Exception:
-        running.picture()
-        _show(machine, say)
-        if not keep:
-            running.end()
-        raise
-    except BaseException:
-        running.end()
-        raise
-    else:
+        try:
+            yield running
+        except Exception:
+            running.picture()
+            _show(machine, say)
+            kept = keep
+            raise
         if not keep:
             _shut_down(running, say, _DOWN_SECONDS * patience)
+        kept = keep
     finally:
-        if running.process.poll() is None:
+        if not kept:
+            running.end()
+        elif running.process.poll() is None:
             say(
                 f"The machine runs on: https://127.0.0.1:{machine.port}, root@pam with the password in "
                 f"{machine.password}. To end it: kill {running.process.pid}"

@@ -25,8 +25,6 @@ class Running:
 
     def __init__(self, machine: Machine, command: list[str]) -> None:
         self.machine = machine
-        for old in (machine.log, machine.screen):
-            old.unlink(missing_ok=True)
         # What the monitor says back is an echo; what QEMU complains of it says on the other stream.
         with machine.complaints.open("wb") as said:
             self.process = subprocess.Popen(

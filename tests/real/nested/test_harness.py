@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -125,6 +126,19 @@ def test_what_qemu_says_is_shown(call: Callable[..., tuple[int, str]], monkeypat
     assert status == 1
     assert "qemu: it cannot be" in said
     assert said.endswith("QEMU ended with status 1.\n")
+
+
+def test_a_disk_that_is_full_half_way_is_told(
+    call: Callable[..., tuple[int, str]], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(source: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device", str(target))
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    status, said = call()
+    assert status == 1
+    assert said.endswith(f"{folder}/installer.iso: No space left on device. What was made is below {folder}.\n")
+    assert not (folder / "installed").exists()
 
 
 @pytest.mark.parametrize(
