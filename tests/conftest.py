@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import HealthCheck, settings
 
 from pvesim.contract import fits
 from pvesim.contract.answers import GENUINE_MISFITS, PRESUMED_MISFITS
@@ -15,6 +16,10 @@ from pvesim.engine import Simulator
 from pvesim.routing import Answer
 from pvesim.wire import to_json
 from tests.asked import FOLDER, Recorder
+
+# No test is timed: on a machine that is busy with other things nothing else is true than on a quiet one.
+settings.register_profile("untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
