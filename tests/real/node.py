@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import requests
@@ -15,6 +15,7 @@ from proxmox_mcp.transport import connection_error, open_connection, readable_re
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 _TRIES = 4
+_SIDE_BY_SIDE = 4
 _UNKNOWN_USER = 401
 _BUSY = frozenset((502, 503, 504, 595, 596))
 _OPTIONS = {
@@ -93,6 +94,19 @@ class RealNode:
         if isinstance(answer, str) and answer.startswith("UPID:"):
             self.wait(answer)
         return answer
+
+    def together(self, requests: Iterable[tuple[str, str, dict[str, Any]]]) -> None:
+        """Requests whose tasks run side by side, a few at a time; returns when all have ended.
+
+        Raises:
+            SetupFailed: a task failed, or took longer than the limit.
+        """
+        left = list(requests)
+        while left:
+            now, left = left[:_SIDE_BY_SIDE], left[_SIDE_BY_SIDE:]
+            for answer in [self.request(*request) for request in now]:
+                if isinstance(answer, str) and answer.startswith("UPID:"):
+                    self.wait(answer)
 
     def wait(self, upid: str) -> None:
         """Look at a task, less and less often, until it has ended."""

@@ -49,8 +49,12 @@ class Setup:
     def _is_told(self) -> bool:
         path = f"nodes/{self.found.node}"
         told = {entry["id"]: entry for entry in self.node.get("cluster/resources")}
+        own = set(self.names.ids.values())
         guests = {
-            f"{kind}/{guest['vmid']}": guest for kind in ("qemu", "lxc") for guest in self.node.get(f"{path}/{kind}")
+            f"{kind}/{guest['vmid']}": guest
+            for kind in ("qemu", "lxc")
+            for guest in self.node.get(f"{path}/{kind}")
+            if int(guest["vmid"]) in own
         }
         mine = {f"storage/{self.found.node}/{storage}" for storage in self.names.storages.values()}
         return all(_is_right(told.get(id, {}), guest) for id, guest in guests.items()) and all(
@@ -91,34 +95,44 @@ class Setup:
     # -- guests --------------------------------------------------------------------------------------------------------
 
     def _make_guests(self) -> None:
-        for vmid, vm in self.plan.vms.items():
-            self._make_guest("qemu", vmid, vm)
-        for vmid, container in self.plan.containers.items():
-            self._make_guest("lxc", vmid, container)
+        """All are created, then all are brought on, so that their tasks run side by side."""
+        guests: dict[str, tuple[int, VmModel | ContainerModel]] = {}
+        for kind, models in (("qemu", self.plan.vms), ("lxc", self.plan.containers)):
+            path = f"nodes/{self.found.node}/{kind}"
+            guests |= {f"{path}/{self.names.ids[vmid]}": (vmid, model) for vmid, model in models.items()}
+        self.node.together(
+            ("post", path.rpartition("/")[0], self._first(vmid, model)) for path, (vmid, model) in guests.items()
+        )
+        for path, (_, model) in guests.items():
+            self._make_snapshots(path, model)
+        models_by_path = {path: model for path, (_, model) in guests.items()}
+        templates = [path for path, model in models_by_path.items() if model.config.get("template")]
+        self.node.together(("post", f"{path}/template", {}) for path in templates)
+        running = [path for path, model in models_by_path.items() if model.state != "stopped"]
+        self.node.together(("post", f"{path}/status/start", {}) for path in running)
+        paused = [path for path, model in models_by_path.items() if model.state == "paused"]
+        self.node.together(("post", f"{path}/status/suspend", {}) for path in paused)
+        for path, (vmid, model) in guests.items():
+            if later := self._later(vmid, model):
+                self.node.put(f"{path}/config", **later)
 
-    def _make_guest(self, kind: str, vmid: int, model: VmModel | ContainerModel) -> None:
-        path = f"nodes/{self.found.node}/{kind}"
-        there = self.names.ids[vmid]
-        config = self._config(kind, {key: value for key, value in model.config.items() if key not in _LAST})
+    def _first(self, vmid: int, model: VmModel | ContainerModel) -> dict[str, Any]:
+        """What a guest is created with."""
+        given = {key: value for key, value in model.config.items() if key not in _LAST}
+        own: dict[str, Any] = {"vmid": self.names.ids[vmid], "pool": self.pool}
         if isinstance(model, ContainerModel):
             storage = self.names.storages[self.plan.storage_of(model)]
-            config = {"rootfs": f"{storage}:1", **config, "ostemplate": self.found.template}
+            own |= {"rootfs": f"{storage}:1", "ostemplate": self.found.template}
         elif not self.found.kvm:
-            config = {**config, "kvm": 0}
-        self.node.run("post", path, vmid=there, pool=self.pool, **config)
-        path = f"{path}/{there}"
-        self._make_snapshots(path, model)
-        if model.config.get("template"):
-            self.node.run("post", f"{path}/template")
-        if model.state != "stopped":
-            self.node.run("post", f"{path}/status/start")
-        if model.state == "paused":
-            self.node.run("post", f"{path}/status/suspend")
-        later: dict[str, Any] = {key: value for key, value in model.pending.items() if value is not None}
+            own["kvm"] = 0
+        return own | self._config(_kind(model), given)
+
+    def _later(self, vmid: int, model: VmModel | ContainerModel) -> dict[str, Any]:
+        """What is changed once it runs: what waits for its next start, and what would hinder everything before."""
         last = _LAST - {"template"} - ({"lock"} if vmid in self.plan.not_locked else set())
-        later.update({key: model.config[key] for key in sorted(last) if key in model.config})
-        if later:
-            self.node.put(f"{path}/config", **self._config(kind, later))
+        given: dict[str, Any] = {key: value for key, value in model.pending.items() if value is not None}
+        given |= {key: model.config[key] for key in sorted(last) if key in model.config}
+        return self._config(_kind(model), given)
 
     def _config(self, kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
         """A configuration as the create method takes it there."""
@@ -212,6 +226,10 @@ class Setup:
     def _kept(self) -> dict[str, str]:
         entries = self.node.get("cluster/ha/status/current")
         return {entry["sid"]: entry["state"] for entry in entries if entry["type"] == "service"}
+
+
+def _kind(model: VmModel | ContainerModel) -> str:
+    return "lxc" if isinstance(model, ContainerModel) else "qemu"
 
 
 def _is_right(told: Mapping[str, Any], guest: Mapping[str, Any]) -> bool:

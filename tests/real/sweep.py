@@ -104,14 +104,16 @@ def _guests(node: RealNode, first: int, last: int) -> Iterator[str]:
         for guest in node.get(f"nodes/{node.name}/{kind}")
         if first <= int(guest["vmid"]) <= last
     ]
-    # What was cloned from a template goes before it.
-    for guest in sorted(guests, key=lambda guest: bool(guest.get("template"))):
-        path = f"nodes/{node.name}/{guest['type']}/{guest['vmid']}"
+    paths = {f"nodes/{node.name}/{guest['type']}/{guest['vmid']}": bool(guest.get("template")) for guest in guests}
+    for path in paths:
         _unlock(node, path)
-        if node.get(f"{path}/status/current")["status"] == "running":
-            node.run("post", f"{path}/status/stop")
-        node.run("delete", path, purge=1, **{"destroy-unreferenced-disks": 1})
-        yield f"{guest['type']} {guest['vmid']}"
+    running = [path for path in paths if node.get(f"{path}/status/current")["status"] == "running"]
+    node.together(("post", f"{path}/status/stop", {}) for path in running)
+    whole = {"purge": 1, "destroy-unreferenced-disks": 1}
+    # What was cloned from a template goes before it.
+    for template in (False, True):
+        node.together(("delete", path, whole) for path, is_template in paths.items() if is_template == template)
+    yield from (" ".join(path.split("/")[2:]) for path in paths)
 
 
 def _unlock(node: RealNode, path: str) -> None:
