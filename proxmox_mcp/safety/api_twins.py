@@ -77,8 +77,8 @@ _DIALS = re.compile(
     r"|/cluster/acme/(?:meta|tos|directories)"
 )
 _UNUSED = re.compile(r"unused\d+")
-# These set a disk where there was none.
-_IN_FREE_SLOTS = frozenset({"attach_disk", "provision_vm"})
+# These set a disk or a card where there was none, or say themselves that they do not.
+_IN_FREE_SLOTS = frozenset({"attach_disk", "provision_vm", "set_nic"})
 # Services that can be stopped for a while, and nobody notices.
 _QUIET_SERVICES = frozenset({"chrony", "cron", "ksmtuned", "postfix", "rsyslog", "spiceproxy", "systemd-timesyncd"})
 
@@ -162,7 +162,7 @@ def _configuration(twin: Twin, asked: ApiCall, by_tool: str) -> Twin:
     unset = [word for word in re.split(r"[\s,;]+", str(asked.params.get("delete") or "")) if word]
     destroys = any(_UNUSED.fullmatch(word) for word in unset) or bool({"force", "revert"} & asked.given)
     given = {name: value for name, value in asked.params.items() if name in asked.given}
-    interrupts = unplugs(given, unset) and by_tool not in _IN_FREE_SLOTS
+    interrupts = unplugs({} if by_tool in _IN_FREE_SLOTS else given, unset)
     also = ("delete_disk",) if destroys and unset else ()
     return replace(twin, risk=Risk.DESTROY if destroys else twin.risk, interrupts=interrupts, also=also)
 
@@ -181,7 +181,7 @@ def _moved_disk(twin: Twin, asked: ApiCall, path: str) -> Twin:
 
 def _storage_definition(twin: Twin, asked: ApiCall, path: str) -> Twin:
     """Where a storage is off, or not what it was, guests that use it stop or do not start."""
-    cuts = bool({"disable", "nodes", "content", "delete"} & asked.params.keys())
+    cuts = not asked.params.keys() <= {"digest", "prune-backups", "maxfiles"}
     destroys = bool({"prune-backups", "maxfiles"} & asked.given)
     return replace(twin, interrupts=cuts, everywhere=cuts, risk=Risk.DESTROY if destroys else twin.risk)
 

@@ -1,12 +1,13 @@
 """What must be known of the guests that a call touches: for the policy, and for the person who approves."""
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from proxmox_mcp.errors import ProxmoxError, RequestRefused
 from proxmox_mcp.results import Preview
-from proxmox_mcp.safety.intent import Intent
+from proxmox_mcp.safety.intent import RAW_TOOL, Intent
 from proxmox_mcp.safety.policy import GuestFacts, Policy
 from proxmox_mcp.safety.preview import digest_of, fingerprint_of, preview_of, storages_in
 from proxmox_mcp.tooling import Arguments, Call, Declaration
@@ -14,6 +15,8 @@ from proxmox_mcp.tooling import Arguments, Call, Declaration
 _MOST_DESCRIBED = 10
 # Ids that no guest has which can be seen: so many are asked about one by one, the others are taken for hidden ones.
 _MOST_LOOKED_UP = 10
+# What these say of guests stands in what is there already.
+_OF_GUESTS = re.compile(r"/*cluster/(?:backup|ha/rules)/[^/]+/*")
 # Stands for the guests that cannot be seen.
 _NOBODY = 0
 
@@ -44,8 +47,13 @@ def _concerned(intent: Intent, records: Mapping[int, Mapping[str, Any]]) -> set[
         vmid
         for vmid, record in records.items()
         if (intent.everywhere and (all_nodes or record.get("node") in intent.nodes))
-        or record.get("pool") in intent.members_of
+        or _is_in(str(record.get("pool") or ""), intent.members_of)
     }
+
+
+def _is_in(pool: str, pools: Iterable[str]) -> bool:
+    """Whether a pool is one of these, or lies in one of them."""
+    return any(pool == outer or pool.startswith(f"{outer}/") for outer in pools)
 
 
 async def _sees_all(call: Call) -> bool:
@@ -131,6 +139,11 @@ async def resolved(declaration: Declaration, call: Call, given: Arguments) -> Ar
 
     What cannot be looked up is left to the tool, which says so itself; its requests are judged one by one anyhow.
     """
+    if declaration.name == RAW_TOOL and given["method"] != "GET" and _OF_GUESTS.fullmatch(str(given["path"])):
+        try:
+            return {**given, "about": await call.pve.get(str(given["path"]))}
+        except ProxmoxError:
+            return given
     if declaration.resolve is None:
         return given
     try:

@@ -77,7 +77,7 @@ class Gate:
             return outcome
         case, approval, asked = outcome
         arguments = {name: value for name, value in case.given.items() if name != "confirm"}
-        used, watch = outgoing(case, self._bounds(leave=approval != _NOT_NEEDED, asked=asked))
+        used, watch = outgoing(case, self._bounds(asked=asked))
         async with self._record.around(case, approval, watch.touched):
             try:
                 return await declaration.function(used, **arguments)
@@ -112,14 +112,14 @@ class Gate:
             self._record.note(case, "refused", reason=refusal.what)
             raise
         async with self._record.around(case, verdict.reason if verdict.effect == "allow" else _NOT_NEEDED):
-            used, watch = outgoing(case, self._bounds(leave=False, asked=False))
+            used, watch = outgoing(case, self._bounds(asked=False))
             try:
                 yield used
             finally:
                 withheld.set(watch.withheld)
 
-    def _bounds(self, *, leave: bool, asked: bool) -> Bounds:
-        return Bounds(self._policy, self._limits, self._settings.access, leave, asked)
+    def _bounds(self, *, asked: bool) -> Bounds:
+        return Bounds(self._policy, self._limits, self._settings.access, asked)
 
     async def _permit(self, case: Case) -> Verdict:
         """What the policy says, unless it, its limits or the access level forbid the call (`Refused`)."""

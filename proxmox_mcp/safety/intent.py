@@ -114,7 +114,8 @@ def intent_of(declaration: Declaration, arguments: Arguments, user: str = "") ->
     name = declaration.name
     if name == RAW_TOOL:
         params = arguments.get("params") or {}
-        return of_request(str(arguments.get("method", "GET")), str(arguments.get("path", "")), params, user)
+        asked = str(arguments.get("method", "GET")), str(arguments.get("path", ""))
+        return of_request(*asked, params, user, about=arguments.get("about"))
     touched = Touched.by(arguments)
     writes = risk is not Risk.READ
     heavy = risk is Risk.DESTROY or interrupts
@@ -155,7 +156,9 @@ def reading(tools: tuple[str, ...], path: str, params: Mapping[str, Any]) -> Int
     return _intent(touched, tools, Risk.READ, interrupts=False)
 
 
-def of_request(method: str, path: str, params: Mapping[str, Any], user: str, by_tool: str = "") -> Intent:
+def of_request(
+    method: str, path: str, params: Mapping[str, Any], user: str, by_tool: str = "", about: Any = None
+) -> Intent:
     """What a request to the API is about to do.
 
     Args:
@@ -165,16 +168,18 @@ def of_request(method: str, path: str, params: Mapping[str, Any], user: str, by_
         user: as whom PVE is asked.
         by_tool: the product's own tool that makes it. A raw one is judged as the named tool that does the same; where
             there is none, as the worst that can be.
+        about: what is there already under that path, where that names guests.
     """
     from proxmox_mcp.safety.api_twins import ApiCall, twin_of  # its patterns take time that a start can do without
 
     asked = ApiCall(method.upper(), path, dict(params))
     twin = twin_of(asked, by_tool)
-    touched = Touched.by(params)
+    touched = Touched.by({**params, "about": about or {}})
     touched.places(asked.places())
     writes = twin.risk is not Risk.READ
     making = "create_vm" in twin.tools
     logs_in = lets_in(params) and not making and by_tool not in _MAKERS
+    privileged = making and path.rstrip("/").endswith("/lxc") and not (asked.given & {"unprivileged", "restore"})
     for_all = twin.everywhere or touched.everyone or (bool(touched.nodes) and twin.worst)
     where = "/" + path.strip("/")
     return _intent(
@@ -188,7 +193,8 @@ def of_request(method: str, path: str, params: Mapping[str, Any], user: str, by_
         confined=bool(by_tool) or not (twin.worst or twin.everywhere) or _UNDER_GUEST.match(where) is not None,
         command=_command(params.get("command")) if EXEC_TOOL in twin.tools else None,
         stdin=str(params.get("input-data") or ""),
-        grants=writes and (twin.grants or where.startswith(f"/{_GRANTING}") or logs_in or reaches_out(params)),
+        grants=writes
+        and (twin.grants or where.startswith(f"/{_GRANTING}") or logs_in or privileged or reaches_out(params)),
         lets_in=writes and logs_in,
     )
 

@@ -27,14 +27,12 @@ class Bounds:
     """What a call may do: what the operator set, and what this call got leave for.
 
     Attributes:
-        leave: somebody, or a rule, let the call through although, or because, it destroys or interrupts.
         asked: a person was asked, and approved.
     """
 
     policy: Policy
     limits: Keeper
     access: Access
-    leave: bool
     asked: bool
 
 
@@ -97,7 +95,7 @@ class Outgoing(Pve):
                 "Name what it is to be done with or on, instead of leaving the choice to the tool; if that is refused, "
                 "tell the user.",
             )
-        if not bounds.leave and (verdict.effect == "ask" or _asks_more(intent, case.intent)):
+        if not bounds.asked and (verdict.effect == "ask" or _asks_more(intent, case.intent)):
             why = verdict.reason if verdict.effect == "ask" else "it destroys, interrupts or gives rights"
             raise NotApproved(
                 f"{_further(case, method, path, 'needs a person to be asked')} {why}.",

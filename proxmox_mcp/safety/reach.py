@@ -14,7 +14,8 @@ _HARMLESS = re.compile(r"socket|spice(?:,usb3=[01])?", re.IGNORECASE)
 # What a container does with its node's kernel.
 _FEATURES = re.compile(r"(?:^|[,;\s])(?:mount=|mknod=(?!0)|force_rw_sys=(?!0))")
 _DISK = re.compile(r"(?:scsi|virtio|ide|sata|efidisk|tpmstate|mp)\d+|rootfs")
-_PLUGGED = re.compile(rf"{_DISK.pattern}|net\d+")
+_CARD = re.compile(r"net\d+")
+_PLUGGED = re.compile(rf"{_DISK.pattern}|{_CARD.pattern}")
 _LOGINS = frozenset({"ciuser", "cipassword", "sshkeys"})
 _OFF = frozenset({"0", "false", "no", "off"})
 
@@ -25,7 +26,7 @@ def reaches_out(arguments: Mapping[str, Any]) -> bool:
         text = str(value).strip()
         if _OF_THE_NODE.fullmatch(key) and not _HARMLESS.fullmatch(text):
             return True
-        if _PASSED_THROUGH.fullmatch(key) and (text.startswith("/") or "=/dev/" in text):
+        if _PASSED_THROUGH.fullmatch(key) and any(_is_of_the_node(part) for part in text.split(",")):
             return True
         if key == "features" and _FEATURES.search(text):
             return True
@@ -36,17 +37,23 @@ def reaches_out(arguments: Mapping[str, Any]) -> bool:
     return False
 
 
+def _is_of_the_node(part: str) -> bool:
+    """Whether a part of an option is a path on the node: PVE takes the parts in any order, by name or as the first."""
+    name, equals, value = part.strip().partition("=")
+    return name != "mp" and (value if equals else name).strip().startswith("/")
+
+
 def unplugs(options: Mapping[str, Any], unset: Iterable[str]) -> bool:
     """Whether a change of a guest's options takes something from it that it may be at work with.
 
-    A disk that is set may take the place of another, which is then unused; a medium in a drive takes nothing away. A
-    template does not run any more, and what has a lock cannot be worked with.
+    A disk that is set may take the place of another, which is then unused, and a card that of another; a medium in a
+    drive takes nothing away. A template does not run any more, and what has a lock cannot be worked with.
     """
     if any(_PLUGGED.fullmatch(key) for key in unset):
         return True
     for key, value in options.items():
         text = str(value)
-        if key in {"template", "lock"} or (key.startswith("net") and "link_down=1" in text):
+        if key in {"template", "lock"} or _CARD.fullmatch(key):
             return True
         if _DISK.fullmatch(key) and not (key.startswith("ide") and ("media=cdrom" in text or "cloudinit" in text)):
             return True

@@ -38,7 +38,7 @@ _NO_VOLID = re.compile(r"(?:vm|ct):\d+|[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")  #
 _UPID = re.compile(r"UPID:(?P<node>[^:]+):[0-9A-Fa-f]+:[0-9A-Fa-f]+:[0-9A-Fa-f]+:[^:]+:(?P<id>[^:]*):(?P<user>[^:]*):")
 _POOL_PATH = re.compile(r"/?pool/(?P<pool>[^\s,;]+)")
 # A guest's rights are those on it and on what it is in.
-_ABOVE_GUESTS = frozenset({"/", "/vms"})
+_ABOVE_GUESTS = frozenset({"/", "/vms", "/pool"})
 _ALL_KEYS = frozenset({"all", "all_guests"})
 _NODE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _PASSING_FOR_A_NODE = frozenset({"localhost"})
@@ -112,8 +112,9 @@ class Touched:
         if TAG_KEY.fullmatch(key):
             self.tags.update(words(text))
         if key == "path":
-            self.right_pools.update(pool["pool"] for pool in _POOL_PATH.finditer(folded))
-            self.everyone |= (folded.rstrip("/") or folded) in _ABOVE_GUESTS
+            place = "/" + folded.strip().strip("/")
+            self.right_pools.update(pool["pool"] for pool in _POOL_PATH.finditer(place))
+            self.everyone |= place in _ABOVE_GUESTS
         self._take(found, nodes, storages, is_thing=_THING_KEY.fullmatch(key) is not None, key=key, is_guest=is_guest)
 
     def _take(

@@ -121,7 +121,13 @@ async def remove_ha_resource(
     return await remove(call, f"HA resource {sid}", f"/cluster/ha/resources/{sid}", purge=purge)
 
 
-@availability.tool(risk=Risk.CHANGE, title="Make or change an HA rule", idempotent=True)
+async def _guests_of_rule(call: Call, rule: str) -> dict[str, Any]:
+    """Whom a rule binds that is there already."""
+    rules = await call.pve.get("/cluster/ha/rules")
+    return {"resources": next((record["resources"] for record in rules if record["rule"] == rule), None)}
+
+
+@availability.tool(risk=Risk.CHANGE, title="Make or change an HA rule", idempotent=True, resolve=_guests_of_rule)
 async def set_ha_rule(
     call: Call,
     rule: RuleName,
@@ -151,7 +157,7 @@ async def _preview_rule(call: Call, rule: str) -> Preview:
     return await preview_removal(call, f"HA rule {rule}", f"/cluster/ha/rules/{rule}", "its guests may run anywhere.")
 
 
-@availability.tool(risk=Risk.DESTROY, title="Delete an HA rule", preview=_preview_rule)
+@availability.tool(risk=Risk.DESTROY, title="Delete an HA rule", preview=_preview_rule, resolve=_guests_of_rule)
 async def delete_ha_rule(call: Call, rule: RuleName) -> Saved:
     """Delete a rule of high availability. Its guests stay under HA."""
     return await remove(call, f"HA rule {rule}", f"/cluster/ha/rules/{rule}")

@@ -145,6 +145,12 @@ async def create_backup_job(
     return saved(f"backup job {made['id']}", "created", {}, made)
 
 
+async def _guests_of_job(call: Call, job_id: str) -> dict[str, Any]:
+    """Whom a job is for, which its id does not say."""
+    job = await call.pve.get(f"/cluster/backup/{job_id}")
+    return {key: job.get(key) for key in ("vmid", "pool", "all")}
+
+
 def _risk_of_updating(arguments: Arguments) -> Risk:
     """To switch a job on or off removes nothing that it did not remove before."""
     others = [value for name, value in arguments.items() if name not in {"job_id", "enabled"} and value is not None]
@@ -159,6 +165,7 @@ def _risk_of_updating(arguments: Arguments) -> Risk:
     idempotent=True,
     destructive=False,
     interrupts=_stops,
+    resolve=_guests_of_job,
 )
 async def update_backup_job(
     call: Call,
@@ -183,7 +190,7 @@ async def _preview_deletion(call: Call, job_id: str) -> Preview:
     return await preview_removal(call, f"backup job {job_id}", f"/cluster/backup/{job_id}", lost)
 
 
-@backup_jobs.tool(risk=Risk.DESTROY, title="Delete a backup job", preview=_preview_deletion)
+@backup_jobs.tool(risk=Risk.DESTROY, title="Delete a backup job", preview=_preview_deletion, resolve=_guests_of_job)
 async def delete_backup_job(call: Call, job_id: JobId) -> Saved:
     """Delete a backup job. The backups that it made stay."""
     return await remove(call, f"backup job {job_id}", f"/cluster/backup/{job_id}")

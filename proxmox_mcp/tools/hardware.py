@@ -121,7 +121,9 @@ async def delete_disk(call: Call, vmid: Vmid, disk: UnusedDisk, node: NodeName |
 
 
 @hardware.tool(
-    risk=Risk.CHANGE, title="Add or change a network card", interrupts=lambda arguments: bool(arguments["link_down"])
+    risk=Risk.CHANGE,
+    title="Add or change a network card",
+    interrupts=lambda arguments: bool(arguments["nic"] or arguments["link_down"]),
 )
 async def set_nic(
     call: Call,

@@ -128,10 +128,9 @@ async def create_storage(
 
 
 def _cuts(arguments: Arguments) -> bool:
-    """Whether guests may no longer reach their disks on it."""
-    options = arguments["options"] or {}
-    given = [arguments[name] for name in ("content", "nodes", "disable", "delete")]
-    return any(value is not None for value in given) or bool({"content", "nodes", "disable"} & options.keys())
+    """Whether guests may no longer reach their disks on it: a wrong port or name takes it away as well as a switch."""
+    others = (arguments["options"] or {}).keys() - {"prune-backups", "maxfiles"}
+    return bool(others) or any(arguments[name] is not None for name in ("content", "nodes", "disable", "delete"))
 
 
 def _risk_of_updating(arguments: Arguments) -> Risk:

@@ -17,7 +17,7 @@ COMMANDS = '[exec]\nallow = ["uptime", "systemctl status *"]\n[[rules]]\neffect 
 TEMPLATE = "local:vztmpl/debian-13-standard_13.1-2_amd64.tar.zst"
 
 
-def raw(method: str, path: str, **params: Any) -> tuple[str, dict[str, Any]]:
+def raw(method: str, path: str, /, **params: Any) -> tuple[str, dict[str, Any]]:
     return "call_api", {"method": method, "path": path, "params": params}
 
 
@@ -97,6 +97,25 @@ ASKED: dict[str, Case] = {
         "",
         ("create_lxc", {"hostname": "x", "template": TEMPLATE, "unprivileged": False}),
     ),
+    "a directory of the node, by name": (
+        "",
+        ("update_lxc_config", {"vmid": 202, "options": {"mp0": "mp=/host,volume=/"}}),
+    ),
+    "a file of the node as a disk": ("", config(105, scsi4="file=/etc/shadow")),
+    "a file of the node as a medium": ("", config(105, ide2="media=cdrom,file=/etc/shadow")),
+    "a file of the node imported": ("", config(105, scsi3="local-lvm:0,import-from=/etc/shadow")),
+    "a privileged container by default": (
+        "",
+        raw("POST", "/nodes/pve1/lxc", vmid=150, ostemplate=TEMPLATE, rootfs="local-lvm:1"),
+    ),
+    "a card in another network": ("", ("set_nic", {"vmid": 101, "nic": "net0", "vlan": 999})),
+    "a card replaced": ("", config(101, net0="virtio,bridge=vmbr9")),
+    "a link taken down in a word": ("", config(101, net0="virtio,bridge=vmbr0,link_down=on")),
+    "a storage under another name": ("", ("update_storage", {"storage": "nas", "options": {"server": "10.9.9.9"}})),
+    "what a rule allows, where a storage is asked about": (
+        f'{SANDBOX}[[rules]]\neffect = "ask"\nstorages = ["nas"]\n',
+        ("create_backup", {"vmid": 105}),
+    ),
     "a program of the node": ("", config(105, args="-S")),
     "a device of the node": ("", config(105, hostpci0="0000:00:02.0")),
     "a login": ("", config(101, ciuser="root", cipassword="backdoor1")),
@@ -169,6 +188,11 @@ REFUSED: dict[str, Case] = {
         PROTECTED,
         ("set_acl", {"path": "/pool/production", "role": "PVEVMAdmin", "who": "alice@pve"}),
     ),
+    "rights on all pools": (PROTECTED, raw("PUT", "/access/acl", path="/pool/", roles="PVEVMAdmin", users="alice@pve")),
+    "rights on its pool, slash behind": (
+        PROTECTED,
+        raw("PUT", "/access/acl", path="//pool/production/", roles="PVEVMAdmin", users="alice@pve"),
+    ),
     "its pool stopped for a backup": (PROTECTED, backup("pve2", pool="production", mode="stop", remove=0)),
     "all stopped for a backup": (PROTECTED, backup(all=1, mode="stop", remove=0)),
     "all but one stopped for a backup": (PROTECTED, backup(all=1, exclude="101", mode="stop", remove=0)),
@@ -199,6 +223,26 @@ async def test_a_job_is_judged_by_whom_it_is_for(lab: Lab) -> None:
         await attacker.refused("run_backup_job", "policy", job_id="every", node="pve1")
     async with lab.client(PROTECTED, toolsets=("all",), access="operate") as attacker:
         await attacker.refused("run_backup_job", "needs a person", job_id="one", node="pve2")
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("update_backup_job", {"job_id": "of-it", "enabled": False}),
+        ("delete_backup_job", {"job_id": "of-it"}),
+        ("call_api", {"method": "DELETE", "path": "/cluster/backup/of-it"}),
+        ("call_api", {"method": "PUT", "path": "/cluster/backup/of-it", "params": {"enabled": 0}}),
+        ("set_ha_rule", {"rule": "on-it", "guests": [105], "nodes": ["pve3"]}),
+        ("delete_ha_rule", {"rule": "on-it"}),
+        ("call_api", {"method": "PUT", "path": "/cluster/ha/rules/on-it", "params": {"disable": 1}}),
+    ],
+)
+async def test_what_is_there_for_a_protected_guest_stays(lab: Lab, tool: str, arguments: dict[str, Any]) -> None:
+    lab.api().cluster.backup.post(id="of-it", vmid="100", storage="nas", schedule="daily")
+    lab.api().cluster.ha.resources.post(sid="vm:100")
+    lab.api().cluster.ha.rules.post(rule="on-it", type="node-affinity", resources="vm:100", nodes="pve1")
+    async with lab.client(PROTECTED, toolsets=("all",), answer=YES) as attacker:
+        await attacker.refused(tool, "guest 100 is protected", **arguments)
 
 
 async def test_guests_that_are_not_named_count(lab: Lab) -> None:
