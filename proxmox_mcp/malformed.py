@@ -5,11 +5,14 @@ request is wrong and what would be right, without the values that were given.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from contextvars import Context
+from typing import Any, Self
 
+from anyio import EndOfStream
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.shared.exceptions import MCPError
-from mcp.types import INVALID_PARAMS
+from mcp.shared.message import SessionMessage
+from mcp.types import INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError
 from pydantic import ValidationError
 
 _LISTS = frozenset({"tools/list", "prompts/list", "resources/list", "resources/templates/list"})
@@ -39,6 +42,75 @@ async def explaining(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -
                 f"{ctx.method} came before initialize, which a client of {ctx.protocol_version} sends first.",
             ) from None
         raise
+
+
+class Answering:
+    """A stream of messages in which there is nothing but messages: whoever sent something else is told so.
+
+    Over HTTP the SDK does that itself; on other streams it says nothing, and a client waits for its answer for ever.
+
+    Args:
+        messages: the stream that comes in, with an exception for each thing that is no message.
+        answers: the stream that goes out.
+    """
+
+    def __init__(self, messages: Any, answers: Any) -> None:
+        self._messages = messages
+        self._answers = answers
+
+    @property
+    def last_context(self) -> Context | None:
+        """The context that the last message was sent in."""
+        context: Context | None = getattr(self._messages, "last_context", None)
+        return context
+
+    async def receive(self) -> SessionMessage | Exception:
+        """The next message."""
+        while True:
+            item: SessionMessage | Exception = await self._messages.receive()
+            if not isinstance(item, Exception):
+                return item
+            await self._answers.send(SessionMessage(_no_message(item)))
+
+    def __aiter__(self) -> Self:
+        """Itself."""
+        return self
+
+    async def __anext__(self) -> SessionMessage | Exception:
+        """The next message."""
+        try:
+            return await self.receive()
+        except EndOfStream:
+            raise StopAsyncIteration from None
+
+    async def aclose(self) -> None:
+        """Close what comes in."""
+        await self._messages.aclose()
+
+    async def __aenter__(self) -> Self:
+        """Itself."""
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        """Close what comes in."""
+        await self.aclose()
+
+
+def _no_message(error: Exception) -> JSONRPCError:
+    """The answer to what is no message of JSON-RPC."""
+    problems = error.errors(include_url=False, include_context=False) if isinstance(error, ValidationError) else []
+    if not problems or any(problem["type"] == "json_invalid" for problem in problems):
+        told = ErrorData(code=PARSE_ERROR, message="Parse error: a message is one line of JSON in UTF-8.")
+        return JSONRPCError(jsonrpc="2.0", id=None, error=told)
+    told = ErrorData(
+        code=INVALID_REQUEST,
+        message='Invalid request: a message has jsonrpc "2.0", an id that is text or a whole number, a method that is '
+        "text, and params that are an object; several do not go in one.",
+    )
+    # What misses a field is told with the whole of it.
+    whole = next((problem["input"] for problem in problems if isinstance(problem["input"], dict)), {})
+    known = whole.get("id") if "method" in whole else None
+    return JSONRPCError(jsonrpc="2.0", id=known if type(known) in (int, str) else None, error=told)
 
 
 def _is_too_early(ctx: ServerRequestContext[Any, Any]) -> bool:

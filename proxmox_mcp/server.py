@@ -17,6 +17,7 @@ from mcp.server.context import CallNext, HandlerResult
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError, UnexpectedToolError
+from mcp.server.stdio import stdio_server
 from mcp.types import CallToolResult, ClientCapabilities, GetPromptResult, InputRequiredResult
 from pydantic import AnyUrl, ValidationError
 
@@ -25,7 +26,7 @@ from proxmox_mcp.completions import add_completions
 from proxmox_mcp.errors import ProxmoxError
 from proxmox_mcp.handed_out import tell
 from proxmox_mcp.locate import Guests
-from proxmox_mcp.malformed import explaining, shortened
+from proxmox_mcp.malformed import Answering, explaining, shortened
 from proxmox_mcp.prompts import add_prompts, check_prompt
 from proxmox_mcp.pve import Pve
 from proxmox_mcp.resources import NothingThere, add_resources, declared, reader
@@ -195,6 +196,12 @@ class ProxmoxServer(MCPServer[TaskGroup]):
         """
         check_prompt(name, arguments or {}, await self.list_prompts())
         return await super().get_prompt(name, arguments, context)
+
+    async def run_stdio_async(self) -> None:
+        """Serve on standard input and output; what comes in and is no message is answered, too."""
+        async with stdio_server() as (messages, answers):
+            lowlevel = self._lowlevel_server
+            await lowlevel.run(Answering(messages, answers), answers, lowlevel.create_initialization_options())
 
     def _advice(self, name: str, error: ToolError) -> str:
         cause = error.__cause__

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from mcp.types import INVALID_PARAMS, METHOD_NOT_FOUND
+from mcp.types import INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR
 
 from proxmox_mcp.pve import Pve
 from proxmox_mcp.server import build_server
 from proxmox_mcp.settings import Settings
 from pvesim import Simulator
-from tests.proxmox_mcp.wire import Channel, over_http, over_stdio, serving
+from tests.proxmox_mcp.wire import Channel, Stdio, over_http, over_stdio, serving
 
 
 class Wrong(NamedTuple):
@@ -204,6 +204,31 @@ def test_what_is_right_is_answered(channel: Channel) -> None:
     assert "guest 100" in prompt["messages"][0]["content"]["text"]
     assert channel.request("completion/complete", **completion(RESTORE))["completion"]["values"]
     assert channel.request("resources/read", uri="pve://guest/100")["contents"]
+
+
+NO_MESSAGES: list[tuple[str, int, int | str | None]] = [
+    ("no JSON", PARSE_ERROR, None),
+    ("{", PARSE_ERROR, None),
+    ("[" * 3000 + "]" * 3000, PARSE_ERROR, None),
+    ('{"jsonrpc": "2.0", "id": 1, "method": "\\ud800"}', PARSE_ERROR, None),
+    ("5", INVALID_REQUEST, None),
+    ("[]", INVALID_REQUEST, None),
+    ('[{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}]', INVALID_REQUEST, None),
+    ('{"jsonrpc": "2.0", "id": 7, "method": 5}', INVALID_REQUEST, 7),
+    ('{"jsonrpc": "2.0", "id": "x", "method": "tools/list", "params": []}', INVALID_REQUEST, "x"),
+    ('{"jsonrpc": "1.0", "id": 7, "method": "tools/list"}', INVALID_REQUEST, 7),
+    ('{"jsonrpc": "2.0", "id": 7}', INVALID_REQUEST, None),  # of whom, nobody knows
+]
+
+
+@pytest.mark.parametrize(("line", "code", "number"), NO_MESSAGES, ids=[line[:40] for line, _, _ in NO_MESSAGES])
+def test_what_is_no_message_is_answered(channel: Channel, line: str, code: int, number: int | str | None) -> None:
+    answer = channel.exchange(line)
+    if isinstance(channel, Stdio):
+        assert (answer["error"]["code"], answer.get("id")) == (code, number)
+    else:  # the SDK's own answer
+        assert answer["error"]["code"] in (PARSE_ERROR, INVALID_REQUEST, INVALID_PARAMS)
+    assert channel.request("tools/list")["tools"]
 
 
 def test_a_session_begins_with_initialize(tmp_path: Path) -> None:

@@ -69,12 +69,12 @@ class Channel(ABC):
         return {"jsonrpc": "2.0", "id": next(self._numbers), "method": method, "params": params}
 
     @abstractmethod
-    def send(self, message: dict[str, Any]) -> None:
+    def send(self, message: dict[str, Any] | str) -> None:
         """Send what is not answered."""
 
     @abstractmethod
-    def exchange(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Send a request, and wait for its answer."""
+    def exchange(self, message: dict[str, Any] | str) -> dict[str, Any]:
+        """Send a request, or what should be one, and wait for its answer."""
 
 
 class Stdio(Channel):
@@ -84,12 +84,12 @@ class Stdio(Channel):
         super().__init__(era)
         self._process = process
 
-    def send(self, message: dict[str, Any]) -> None:
+    def send(self, message: dict[str, Any] | str) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(message) + "\n")
+        self._process.stdin.write(text_of(message) + "\n")
         self._process.stdin.flush()
 
-    def exchange(self, message: dict[str, Any]) -> dict[str, Any]:
+    def exchange(self, message: dict[str, Any] | str) -> dict[str, Any]:
         self.send(message)
         assert self._process.stdout is not None
         answer: dict[str, Any] = json.loads(self._process.stdout.readline())
@@ -105,24 +105,32 @@ class Http(Channel):
         self._client = client
         self._session: dict[str, str] = {}
 
-    def headers(self, message: dict[str, Any]) -> dict[str, str]:
+    def headers(self, message: dict[str, Any] | str) -> dict[str, str]:
         """The headers of a message, as the protocol wants them."""
-        known = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": VERSIONS[self.era]}
-        if self.era == "legacy":
-            return {**known, **self._session} if message["method"] != "initialize" else {"Accept": known["Accept"]}
+        known = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+        if self.era == "legacy" and isinstance(message, dict) and message["method"] == "initialize":
+            return known
+        known = {**known, "MCP-Protocol-Version": VERSIONS[self.era], **self._session}
+        if self.era == "legacy" or isinstance(message, str):
+            return known
         named = message.get("params", {}).get(_NAMED.get(message["method"], ""))
         # What is no ASCII cannot be said in a header.
         safe = isinstance(named, str) and named.isascii() and named.isprintable()
         return {**known, "Mcp-Method": message["method"], **({"Mcp-Name": named} if safe else {})}
 
-    def send(self, message: dict[str, Any]) -> None:
-        self._client.post(self._address, json=message, headers=self.headers(message))
+    def send(self, message: dict[str, Any] | str) -> None:
+        self._client.post(self._address, content=text_of(message), headers=self.headers(message))
 
-    def exchange(self, message: dict[str, Any]) -> dict[str, Any]:
-        response = self._client.post(self._address, json=message, headers=self.headers(message))
+    def exchange(self, message: dict[str, Any] | str) -> dict[str, Any]:
+        response = self._client.post(self._address, content=text_of(message), headers=self.headers(message))
         if "mcp-session-id" in response.headers:
             self._session = {"Mcp-Session-Id": response.headers["mcp-session-id"]}
         return answer_of(response)
+
+
+def text_of(message: dict[str, Any] | str) -> str:
+    """A message as it is sent."""
+    return message if isinstance(message, str) else json.dumps(message)
 
 
 def answer_of(response: httpx.Response) -> dict[str, Any]:
