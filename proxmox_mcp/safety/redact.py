@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from typing import Any
 from urllib.parse import quote
 
-from proxmox_mcp.safety.secret_names import SHORTEST, is_secret_name, named, place_of
+from proxmox_mcp.safety.secret_names import SHORTEST, is_secret_name, named, parts_of, place_of
 
 HIDDEN = "[hidden]"
 
@@ -127,8 +127,7 @@ class Redactor:
     def hiding(self, secrets: Iterable[str]) -> Iterator[None]:
         """Hide these texts, too, in what is done for one call: in its errors, its log lines and its result."""
         # As it was given, line by line, and as PVE wants some of them and repeats them in errors: escaped.
-        given = {part for secret in secrets for part in (secret, *secret.splitlines())}
-        known = {form for secret in given for form in (secret, quote(secret, safe="")) if len(form) >= SHORTEST}
+        known = {form for secret in parts_of(secrets) for form in (secret, quote(secret, safe=""))}
         token = _of_this_call.set(tuple(sorted(known, key=len, reverse=True)))
         try:
             yield

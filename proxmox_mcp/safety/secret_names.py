@@ -5,7 +5,7 @@ name of the contract that sounds like one against them.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +14,7 @@ SHORTEST = 4
 SECRET_URL = "url-secret"
 """Under what name an address is judged that lets in whoever knows it."""
 _NOTHING: frozenset[str] = frozenset()
+_MOST_PARTS = 200  # each is looked for in every text
 _LONGEST = 100  # what a name ends with decides
 _NAME = re.compile(
     r"keys|(?:.*[_-])?(?:"
@@ -109,10 +110,17 @@ def clash(arguments: Mapping[str, Any]) -> str | None:
 
     What is hidden wherever it stands would else let a caller hide any part of its call.
     """
-    secrets = {
-        part for secret in secrets_in(arguments) for part in (secret, *secret.splitlines()) if len(part) >= SHORTEST
-    }
+    secrets = parts_of(secrets_in(arguments))
+    if len(secrets) > _MOST_PARTS:
+        return f"one of {len(secrets)} secrets"
     return _found(arguments, "", _NOTHING, secrets) if secrets else None
+
+
+def parts_of(secrets: Iterable[str]) -> set[str]:
+    """The texts to look for: the secrets, and their lines where there are not too many to look for each."""
+    whole = {secret for secret in secrets if len(secret) >= SHORTEST}
+    lines = {line for secret in whole for line in secret.splitlines() if len(line) >= SHORTEST}
+    return whole | lines if len(whole | lines) <= _MOST_PARTS else whole
 
 
 def _found(value: Any, name: str, beside: frozenset[str], secrets: set[str]) -> str | None:

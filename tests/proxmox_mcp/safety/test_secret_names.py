@@ -125,3 +125,11 @@ def test_texts_that_hold_none(text: str) -> None:
 )
 def test_a_secret_that_hides_other_arguments(arguments: dict[str, Any], name: str | None) -> None:
     assert clash(arguments) == name
+
+
+def test_very_many_secrets_are_not_each_looked_for() -> None:
+    lines = "\n".join(f"line{number}" for number in range(50_000))
+    assert clash({"password": lines, "description": "x" * 1_000_000}) is None
+    assert clash({"password": lines, "description": lines}) == "description"
+    many = {"params": {f"p{number}_password": f"secret{number}" for number in range(300)}, "path": "/x"}
+    assert clash(many) == "one of 300 secrets"
