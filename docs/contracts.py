@@ -26,7 +26,7 @@ from tests.real.record import Record
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS = ROOT / "docs" / "records"
 DOCUMENT = ROOT / "docs" / "fidelity.md"
-COLUMNS = ("in-process", "https", "container", "real")
+COLUMNS = ("in-process", "https", "container", "real", "real-fresh")
 _PLACE = re.compile(r"(<!-- contracts: generated -->\n).*?(<!-- /contracts -->)", re.DOTALL)
 
 
@@ -42,9 +42,13 @@ def table(known: dict[str, Record]) -> str:
     for scenario in sorted({scenario for record in known.values() for scenario in record.scenarios}):
         lines.append(f"| {scenario} | {' | '.join(_cell(record, scenario) for record in known.values())} |")
     totals = [record.counts() for record in known.values()]
-    sums = [f"**{count['passed']} of {sum(count.values())}**" for count in totals]
+    sums = [
+        f"**{count['passed']} of {sum(count.values())}, {count['passed'] / sum(count.values()):.0%}**"
+        for count in totals
+    ]
     lines += [f"| **steps passed** | {' | '.join(sums)} |", ""]
     for name, record in known.items():
+        lines += _different(name, record)
         lines += _left_out(name, record)
     return "\n".join(lines)
 
@@ -55,6 +59,19 @@ def _cell(record: Record, scenario: str) -> str:
         return "not run"
     count = {state: sum(run.state == state for run in runs) for state in ("passed", "left out", "broken")}
     return ", ".join(f"{number} {state}" for state, number in count.items() if number)
+
+
+def _different(name: str, record: Record) -> list[str]:
+    """The steps that did not hold, and what the target showed instead."""
+    broken = record.differences()
+    if not broken:
+        return []
+    lines = [f"Different on {name}:", "", "| step | what |", "| --- | --- |"]
+    return [*lines, *(f"| {step} | {_in_a_cell(why)} |" for step, why in broken.items()), ""]
+
+
+def _in_a_cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _left_out(name: str, record: Record) -> list[str]:

@@ -11,10 +11,9 @@ from pvesim.scenario.dump import dump_world
 from pvesim.serve import Identity, SimServer, make_identity
 from tests.real.node import RealNode
 
-# What only ever grows: the log, tasks that have ended, counters, and where storages were that are no more.
-_HISTORY = frozenset(
-    ("core.world.Counter", "core.log.LogEntry", "core.tasks.Task", "storage.definitions.RemovedStorage")
-)
+# What only grows, or fades: the log, tasks that have ended, counters, where storages were, what was told of guests.
+_REMOVED, _SIZES = "storage.definitions.RemovedStorage", "storage.records.Space"
+_HISTORY = frozenset(("core.world.Counter", "core.log.LogEntry", "core.tasks.Task", "cluster.rounds.Told", _REMOVED))
 
 
 class Served:
@@ -37,6 +36,10 @@ class Served:
         world.now = self._began
         data = dump_world(world)
         tables = data.pop("state", {}).get("tables", {})
+        # A definition that is gone leaves the size of what was behind it, for when it is defined again.
+        gone = {record["storage"] for record in tables.get(_REMOVED, {}).get("records", ())}
+        sizes = tables.get(_SIZES, {}).get("records", ())
+        tables[_SIZES] = {"records": [size for size in sizes if size["storage"] not in gone]}
         kept = {name: table for name, table in tables.items() if name not in _HISTORY}
         return yaml.safe_dump({**data, "state": kept})
 
@@ -50,7 +53,7 @@ def settled(simulator: Simulator) -> None:
     api = simulator.connect()
     api.access.groups.post(groupid="first")
     api.access.groups("first").delete()
-    for path in ("cluster/firewall/options", "nodes/pve1/firewall/options"):
+    for path in ("cluster/firewall/options", f"nodes/{api.nodes.get()[0]['node']}/firewall/options"):
         api(path).put(enable=0)
         api(path).put(delete="enable")
 
@@ -58,6 +61,15 @@ def settled(simulator: Simulator) -> None:
 @pytest.fixture(scope="session")
 def identity() -> Identity:
     return make_identity(["127.0.0.1"])
+
+
+@pytest.fixture
+def fresh(identity: Identity) -> Iterator[Served]:
+    """A node as the installer leaves it."""
+    simulator = Simulator(Path(__file__).with_name("fresh.yaml"), clock="scaled", time_scale=0.02)
+    settled(simulator)
+    with SimServer(simulator, identity=identity) as server:
+        yield Served(server, simulator)
 
 
 @pytest.fixture

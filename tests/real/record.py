@@ -42,6 +42,10 @@ class Record:
                 found.setdefault(run.why, []).append(f"{scenario}: {run.step}")
         return found
 
+    def differences(self) -> dict[str, str]:
+        """What is different from the contract, by the step."""
+        return {f"{scenario}: {run.step}": run.why for scenario, run in self._runs() if run.state == "broken"}
+
     def write(self, path: Path) -> None:
         data: dict[str, Any] = {"target": self.target, "called": self.called}
         data |= {"version": self.version, "date": self.date}

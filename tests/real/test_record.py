@@ -27,7 +27,7 @@ def record() -> Record:
     made = Record("real", "9.1.1", "2026-01-01", "a node in a cupboard")
     made.add("one", StepRun("first", "passed", 2.0))
     made.add("one", StepRun("second", "left out", 0.0, "no bridge"))
-    made.add("two", StepRun("third", "broken", 3.0, "expected 1, got 2"))
+    made.add("two", StepRun("third", "broken", 3.0, "expected 'a|b',\n  got 2"))
     return made
 
 
@@ -48,7 +48,12 @@ def test_the_table_names_what_was_left_out_and_why(record: Record, documents: Mo
     assert "| one | 1 passed, 1 left out |" in lines
     assert "| two | 1 broken |" in lines
     assert "| no bridge | one: second |" in lines
-    assert "| **steps passed** | **1 of 3** |" in lines
+    assert "| **steps passed** | **1 of 3, 33%** |" in lines
+
+
+def test_the_table_says_what_is_different(record: Record, documents: ModuleType) -> None:
+    lines = documents.table({"real": record}).splitlines()
+    assert lines[lines.index("Different on real:") + 4] == r"| two: third | expected 'a\|b', got 2 |"
 
 
 def test_the_table_is_what_the_records_say(documents: ModuleType) -> None:

@@ -31,6 +31,20 @@ def test_what_a_node_can_do_passes_and_the_rest_is_named(served: Served) -> None
     assert said[0] == "node pve1, PVE 9.2.11, 0 guests"
 
 
+def test_a_node_as_the_installer_leaves_it(fresh: Served) -> None:
+    before = fresh.state()
+    said: list[str] = []
+    node = fresh.node()
+    names = ("diagnosis", "snapshots", "inventory")
+    record = run_all(node, said.append, only={name: load(FOLDER / "contract" / f"{name}.yaml") for name in names})
+    node.close()
+    assert record.counts()["broken"] == 0, [run for runs in record.scenarios.values() for run in runs if run.why]
+    assert record.reasons() == {}
+    assert "container template none that is small: a tiny one is uploaded for the run" in said
+    assert "thin pool pve/data" in said
+    assert fresh.state() == before
+
+
 def test_a_step_that_does_not_hold_is_told_and_the_node_is_cleared(served: Served) -> None:
     before = served.state()
     wrong = SOME["api"].model_copy(deep=True)
