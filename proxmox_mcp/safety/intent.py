@@ -29,6 +29,8 @@ _FOR_ALL = frozenset({"prune_backups", "delete_storage"})
 _FOR_ALL_IF_HEAVY = frozenset(
     {"update_storage", "set_firewall_options", "add_firewall_rule", "update_firewall_rule", "delete_firewall_rule"}
 )
+# The nodes that it names are those where the storage stays, not those where it goes.
+_WHEREVER = "update_storage"
 # Their address, or storage, is of the caller's choice; or rights come with what they change.
 _REACHING = frozenset({"download_from_url", "create_storage"})
 _WITH_RIGHTS = {"update_pool": ("add_guests", "remove_guests", "add_storages", "remove_storages")}
@@ -134,6 +136,7 @@ def intent_of(declaration: Declaration, arguments: Arguments, user: str = "") ->
         relabels=relabels,
         everywhere=writes and not touched.targets and (name in _FOR_ALL or on_all or touched.everyone),
         members_of=touched.whole_pools(name) if writes else frozenset(),
+        somewhere=writes and (touched.somewhere or name == _WHEREVER),
         command=_command(arguments.get("command")) if name == EXEC_TOOL else None,
         stdin=str(arguments.get("input_data") or ""),
         grants=writes and (opens or logs_in),
@@ -190,6 +193,7 @@ def of_request(
         relabels=_relabels({**params, "path": path}) if writes and not _SDN.match(where) else frozenset(),
         everywhere=writes and not touched.targets and for_all,
         members_of=touched.whole_pools(*twin.tools, where) if writes else frozenset(),
+        somewhere=writes and (touched.somewhere or _WHEREVER in twin.tools),
         confined=bool(by_tool) or not (twin.worst or twin.everywhere) or _UNDER_GUEST.match(where) is not None,
         command=_command(params.get("command")) if EXEC_TOOL in twin.tools else None,
         stdin=str(params.get("input-data") or ""),
@@ -230,7 +234,6 @@ def _intent(touched: Touched, tools: tuple[str, ...], risk: Risk, interrupts: bo
         target_storages=frozenset(touched.target_storages),
         pools=frozenset(touched.pools),
         tags=frozenset(touched.tags),
-        somewhere=risk is not Risk.READ and touched.somewhere,
         **more,
     )
 

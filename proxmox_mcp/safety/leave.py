@@ -14,6 +14,7 @@ from proxmox_mcp.results import Preview
 from proxmox_mcp.safety.approval import Act, Approvals
 from proxmox_mcp.safety.asking import Asking
 from proxmox_mcp.safety.case import WHOLE, Case, call_line, clean, client_of, fits_a_form, readable, shown
+from proxmox_mcp.safety.foreign import NOTE
 from proxmox_mcp.safety.policy import Verdict
 from proxmox_mcp.safety.preview import digest_of
 from proxmox_mcp.settings import Settings
@@ -119,7 +120,7 @@ class Leave:
         raise NotApproved(
             f"{case.declaration.name} needs to be confirmed; nothing was done.",
             f"If the user wants exactly this, call again with the same arguments and confirm={token}.\n"
-            f"{shown(preview)}",
+            f"{_for_a_model(preview)}",
         )
 
     def _by_command(self, case: Case, preview: Preview, digest: str) -> str:
@@ -170,8 +171,13 @@ class Leave:
             f"{before}{case.declaration.name} needs a person's approval, which is now asked for; nothing was done.",
             "Tell the user: on the server's machine, proxmox-mcp approvals lists what is asked for, and proxmox-mcp "
             f"approve answers it, within {self._settings.approval_minutes:g} minutes. Then call again with the same "
-            f"arguments.\n{shown(preview)}",
+            f"arguments.\n{_for_a_model(preview)}",
         )
+
+
+def _for_a_model(preview: Preview) -> str:
+    """A preview as it stands in a refusal: names, notes and snapshots in it are other people's words."""
+    return f"What it is about ({NOTE}):\n{shown(preview)}"
 
 
 def _question(case: Case, preview: Preview, verdict: Verdict) -> str:

@@ -38,6 +38,7 @@ _NO_VOLID = re.compile(r"(?:vm|ct):\d+|[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")  #
 _UPID = re.compile(r"UPID:(?P<node>[^:]+):[0-9A-Fa-f]+:[0-9A-Fa-f]+:[0-9A-Fa-f]+:[^:]+:(?P<id>[^:]*):(?P<user>[^:]*):")
 _POOL_PATH = re.compile(r"/?pool/(?P<pool>[^\s,;]+)")
 # A guest's rights are those on it and on what it is in.
+_PATH = "path"  # of a permission, with a slash before it or without
 _ABOVE_GUESTS = frozenset({"/", "/vms", "/pool"})
 _ALL_KEYS = frozenset({"all", "all_guests"})
 _NODE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
@@ -89,12 +90,14 @@ class Touched:
 
     def value(self, key: str, text: str) -> None:
         """Take in one value, by the name that it stands under."""
-        if _MARK.search(text) or _is_kind(key):
+        if _MARK.search(text) or key == _PATH or _is_kind(key):
             self.closely(key, text)
 
     def closely(self, key: str, text: str) -> None:
         """The same for a value that may name something; most do not, and that is quickly seen."""
         folded = re.sub(r"/{2,}", "/", text)  # as PVE reads the paths of permissions
+        if key == _PATH:
+            folded = "/" + folded.strip().strip("/")
         is_guest = _GUEST_KEY.fullmatch(key) is not None or (key in _JOB_KEYS and "-" in text)
         found: set[int] = set()
         if is_guest:
@@ -111,10 +114,9 @@ class Touched:
             self.pools.update(words(text))
         if TAG_KEY.fullmatch(key):
             self.tags.update(words(text))
-        if key == "path":
-            place = "/" + folded.strip().strip("/")
-            self.right_pools.update(pool["pool"] for pool in _POOL_PATH.finditer(place))
-            self.everyone |= place in _ABOVE_GUESTS
+        if key == _PATH:
+            self.right_pools.update(pool["pool"] for pool in _POOL_PATH.finditer(folded))
+            self.everyone |= folded in _ABOVE_GUESTS
         self._take(found, nodes, storages, is_thing=_THING_KEY.fullmatch(key) is not None, key=key, is_guest=is_guest)
 
     def _take(

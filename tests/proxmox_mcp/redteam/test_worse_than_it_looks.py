@@ -151,6 +151,8 @@ REFUSED: dict[str, Case] = {
     ),
     "the cluster's firewall": (PROTECTED, ("set_firewall_options", {"policy_in": "DROP"})),
     "its storage": (PROTECTED, ("update_storage", {"storage": "local-lvm", "disable": True})),
+    "its storage, kept for other nodes": (PROTECTED, ("update_storage", {"storage": "local-lvm", "nodes": ["pve3"]})),
+    "its storage, kept for other nodes, raw": (PROTECTED, raw("PUT", "/storage/nas", nodes="pve3")),
     "a storage that is chosen": (denying('storages = ["local-lvm"]'), ("create_vm", {"name": "x"})),
     "an id that is chosen": (denying('guests = ["100-899"]'), ("create_vm", {"name": "x"})),
     "a node that is chosen": (denying('nodes = ["*"]'), ("create_vm", {"name": "x"})),
@@ -189,6 +191,11 @@ REFUSED: dict[str, Case] = {
         ("set_acl", {"path": "/pool/production", "role": "PVEVMAdmin", "who": "alice@pve"}),
     ),
     "rights on all pools": (PROTECTED, raw("PUT", "/access/acl", path="/pool/", roles="PVEVMAdmin", users="alice@pve")),
+    "rights on all, without a slash": (PROTECTED, raw("PUT", "/access/acl", path="vms", roles="Audit", users="a@pve")),
+    "rights on it, without a slash": (
+        PROTECTED,
+        raw("PUT", "/access/acl", path="vms/100", roles="PVEVMAdmin", users="alice@pve"),
+    ),
     "rights on its pool, slash behind": (
         PROTECTED,
         raw("PUT", "/access/acl", path="//pool/production/", roles="PVEVMAdmin", users="alice@pve"),
