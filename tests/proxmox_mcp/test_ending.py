@@ -26,8 +26,7 @@ def send(number: int) -> Callable[[subprocess.Popen[str]], None]:
 @pytest.mark.parametrize(
     ("era", "end"),
     [
-        pytest.param("modern", send(signal.SIGTERM), id="told to end"),
-        pytest.param("legacy", send(signal.SIGINT), id="interrupted"),
+        pytest.param("legacy", send(signal.SIGTERM), id="told to end"),
         pytest.param("modern", close, id="its client has gone"),
     ],
 )

@@ -1,17 +1,16 @@
 """Requests that are wrong in themselves: one clear error each, the same in both eras, over stdio and over HTTP."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from mcp.types import INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR
+from mcp.types import INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR, UNSUPPORTED_PROTOCOL_VERSION
 
 from proxmox_mcp.pve import Pve
 from proxmox_mcp.server import build_server
 from proxmox_mcp.settings import Settings
 from pvesim import Simulator
-from tests.proxmox_mcp.wire import Channel, Stdio, over_http, over_stdio, serving
+from tests.proxmox_mcp.wire import WHO, Channel, Stdio, over_http, over_stdio, serving
 
 
 class Wrong(NamedTuple):
@@ -167,7 +166,8 @@ def channel(
     request: pytest.FixtureRequest, address: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Channel]:
     transport, era = request.param.split("-")
-    with over_http(era, address) if transport == "http" else over_stdio(era, tmp_path_factory.mktemp("x")) as opened:
+    folder = tmp_path_factory.mktemp("state")
+    with over_http(era, address) if transport == "http" else over_stdio(era, folder) as opened:
         yield opened
 
 
@@ -231,9 +231,14 @@ def test_what_is_no_message_is_answered(channel: Channel, line: str, code: int, 
     assert channel.request("tools/list")["tools"]
 
 
-def test_a_session_begins_with_initialize(tmp_path: Path) -> None:
-    with over_stdio("legacy", tmp_path, begun=False) as channel:
-        answer = channel.request("tools/list")
-        assert "came before initialize" in answer["message"]
-        channel.begin()
-        assert channel.request("tools/list")["tools"]
+def test_hands_are_shaken_first_in_the_older_era_and_never_in_the_newer(channel: Channel) -> None:
+    if channel.era == "modern":
+        answer = channel.request("initialize", protocolVersion="2025-11-25", capabilities={}, clientInfo=WHO)
+        assert answer["code"] in (UNSUPPORTED_PROTOCOL_VERSION, METHOD_NOT_FOUND)
+        return
+    assert channel.early is not None
+    assert channel.early["message"] == (
+        "tools/list came before initialize, which a client of 2025-11-25 sends first."
+        if isinstance(channel, Stdio)
+        else "Bad Request: Missing session ID"
+    )

@@ -42,15 +42,22 @@ def envelope(**capabilities: Any) -> dict[str, Any]:
 
 
 class Channel(ABC):
-    """A connection of one era, by which requests are sent as they are given."""
+    """A connection of one era, by which requests are sent as they are given.
+
+    Attributes:
+        early: the error of a request before hands were shaken, where that is done.
+    """
 
     def __init__(self, era: Era) -> None:
         self.era = era
+        self.early: dict[str, Any] | None = None
         self._numbers = itertools.count(1)
 
     def begin(self) -> None:
         """Shake hands, where that is done."""
         if self.era == "legacy":
+            early = self.exchange(self.message("tools/list"))
+            self.early = early["error"]
             self.request("initialize", protocolVersion=VERSIONS["legacy"], capabilities={}, clientInfo=WHO)
             self.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
 
@@ -144,15 +151,14 @@ def answer_of(response: httpx.Response) -> dict[str, Any]:
 
 
 @contextmanager
-def over_stdio(era: Era, folder: Path, begun: bool = True) -> Iterator[Stdio]:
-    """A channel to a process of its own on the home lab; `begun`: hands are shaken."""
+def over_stdio(era: Era, folder: Path) -> Iterator[Stdio]:
+    """A channel to a process of its own on the home lab."""
     served = [sys.executable, "-m", "proxmox_mcp", "serve", "--simulate", "homelab"]
     command = [*served, "--access", "admin", "--state-dir", str(folder / "state")]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True) as process:
         channel = Stdio(era, process)
-        if begun:
-            channel.begin()
+        channel.begin()
         yield channel
         assert process.stdin is not None
         process.stdin.close()
