@@ -16,8 +16,6 @@ be a second `Connection`.
 import difflib
 import os
 import re
-import stat
-import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,6 +33,7 @@ from pydantic_settings import (
 )
 
 from proxmox_mcp.errors import SettingsError
+from proxmox_mcp.safety.files import Unsafe, require_trusted
 
 Access = Literal["read", "operate", "admin"]
 Approval = Literal["ask", "client", "command", "model"]
@@ -212,7 +211,10 @@ def _split_token_id(values: dict[str, Any]) -> dict[str, Any]:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
+        require_trusted(path)
         table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except Unsafe as unsafe:
+        raise SettingsError(f"The configuration is not trusted: {unsafe}.") from None
     except OSError as error:
         raise SettingsError(f"The configuration file {path} cannot be read: {error.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -227,17 +229,14 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _read_env_file(path: Path) -> dict[str, Any]:
     try:
-        found = path.stat()
+        require_trusted(path)
         values = DotEnvSettingsSource(Settings, env_file=path, env_file_encoding="utf-8", env_ignore_empty=True)()
+    except Unsafe as unsafe:
+        raise SettingsError(f"The file is not trusted: {unsafe}.") from None
     except OSError as error:
         raise SettingsError(f"The file {path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise SettingsError(f"The file {path} is not text in UTF-8.") from None
-    if values and sys.platform != "win32":
-        if found.st_uid not in (os.geteuid(), 0):
-            raise SettingsError(f"The file {path} belongs to another user, whose settings are not taken.")
-        if found.st_mode & stat.S_IWOTH:
-            raise SettingsError(f"The file {path} can be written by everyone.", f"chmod o-w {path}")
     return values
 
 

@@ -64,6 +64,21 @@ def _require_own(found: os.stat_result, path: Path) -> None:
         raise Unsafe(f"{path} can be written by others (chmod go-w it)")
 
 
+def require_trusted(path: Path) -> None:
+    """Refuse a file of the operator's that somebody else wrote, or could have.
+
+    Raises:
+        OSError: it cannot be looked at; `Unsafe`: it is someone else's, or everyone may write it.
+    """
+    found = path.stat()
+    if sys.platform == "win32":
+        return
+    if found.st_uid not in (os.geteuid(), 0):
+        raise Unsafe(f"{path} belongs to another user")
+    if found.st_mode & stat.S_IWOTH:
+        raise Unsafe(f"{path} can be written by everyone (chmod o-w it)")
+
+
 def _require_unmovable(found: os.stat_result, above: Path) -> None:
     """Whoever may write in a folder above can put another one in the place of what lies there."""
     if sys.platform == "win32":

@@ -88,16 +88,23 @@ def _guest_range(value: int | str) -> int | str:
     return value
 
 
+def _pattern(value: str) -> str:
+    if value != value.strip() or not value:
+        raise ValueError("expected a name or a pattern, without blanks around it: it would match nothing")
+    return value
+
+
 def _protected(value: int | str) -> int | str:
     kind, colon, name = str(value).partition(":")
     if colon:
         if kind not in {"tag", "pool"} or not name:
             raise ValueError("expected a guest id, a range, tag:NAME or pool:NAME")
+        _pattern(name)
         return value
     return _guest_range(value)
 
 
-Pattern = Annotated[str, Field(min_length=1)]
+Pattern = Annotated[str, AfterValidator(_pattern)]
 GuestRange = Annotated[int | str, AfterValidator(_guest_range)]
 CommandPattern = Annotated[str, AfterValidator(known_pattern)]
 
@@ -228,7 +235,7 @@ class Limits(_Strict):
 class Policy(_Strict):
     """A whole policy file."""
 
-    default: Effect | None = None
+    default: Literal["ask", "deny"] | None = None
     """For writes that no rule speaks of; without it, what destroys or interrupts is asked about."""
     protected: tuple[Annotated[int | str, AfterValidator(_protected)], ...] = ()
     """Guests that are looked at, started, and backed up; nothing that may change, interrupt or copy them is done."""

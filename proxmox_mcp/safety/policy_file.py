@@ -4,12 +4,14 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from proxmox_mcp.errors import SettingsError
+from proxmox_mcp.safety.files import Unsafe, require_trusted
 from proxmox_mcp.safety.policy import ExecLists, Limits, Policy, Rule
 
 _HEADER = re.compile(r"\s*(?P<open>\[{1,2})\s*(?P<name>[\w.\s\"'-]+?)\s*\]{1,2}\s*(?:#.*)?$")
@@ -33,6 +35,9 @@ def load_policy(path: Path, tools: Iterable[str]) -> Policy:
     """
     try:
         text = path.read_text(encoding="utf-8")
+        require_trusted(path)
+    except Unsafe as unsafe:
+        raise SettingsError(f"The policy is not trusted: {unsafe}.") from None
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
         raise SettingsError(f"The policy {path} cannot be read: {why}.") from None
@@ -139,9 +144,9 @@ def _did_you_mean(name: str, known: Iterable[str]) -> str:
 def _check_tools(path: Path, text: str, lines: dict[Location, int], policy: Policy, known: list[str]) -> None:
     for number, rule in enumerate(policy.rules):
         for tool in rule.tools or ():
-            if not re.search(r"[*?\[]", tool) and tool not in known:
+            if not any(fnmatchcase(name, tool) for name in known):
                 line = _line_of(text, lines, ("rules", number, "tools"))
-                hint = _did_you_mean(tool, known)
+                hint = _did_you_mean(tool.replace("*", ""), known)
                 raise SettingsError(
                     f"The policy {path}, line {line}: rules[{number + 1}].tools: there is no tool {tool}{hint}."
                 )

@@ -200,3 +200,9 @@ def test_a_file_that_everyone_may_write_is_refused(tmp_path: Path) -> None:
     file.chmod(0o666)
     with pytest.raises(SettingsError, match=r"\.env can be written by everyone"):
         load_settings({})
+    file.unlink()
+    config = tmp_path / "c.toml"
+    config.write_text('host = "pve1"\n')
+    config.chmod(0o666)
+    with pytest.raises(SettingsError, match=r"c\.toml can be written by everyone"):
+        load_settings({}, config=config)

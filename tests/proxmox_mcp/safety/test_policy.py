@@ -117,7 +117,7 @@ def test_what_is_denied_by_its_name_is_out_of_sight(selectors: dict[str, Any]) -
     assert effect({"rules": [rule("deny", risks=["change"], **selectors)]}, read, WEB) is None
 
 
-@pytest.mark.parametrize("default", ["allow", "ask", "deny"])
+@pytest.mark.parametrize("default", ["ask", "deny"])
 def test_the_default_is_for_writes_that_no_rule_speaks_of(default: str) -> None:
     policy = {"default": default, "rules": [rule("ask", guests=[105])]}
     assert effect(policy, intent(WEB), WEB) == default

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,12 @@ def test_a_whole_policy(tmp_path: Path) -> None:
     [
         ("x = 1\n", 1, "x: there is no such key"),
         ("\nprotect = []\n", 2, "did you mean protected?"),
-        ('default = "yes"\n', 1, "default: should be 'allow', 'ask' or 'deny'"),
+        ('default = "yes"\n', 1, "default: should be 'ask' or 'deny'"),
+        ('default = "allow"\n', 1, "default: should be 'ask' or 'deny'"),
+        ('[[rules]]\neffect = "deny"\ntools = ["delet_*"]\n', 3, "there is no tool delet_*; did you mean delete_"),
+        ('protected = [100,\n "tag: prod"]\n', 2, "without blanks around it"),
+        ('[[rules]]\neffect = "deny"\ntags = ["prod "]\n', 3, "without blanks around it"),
+        ('[[rules]]\neffect = "deny"\npools = [""]\n', 3, "without blanks around it"),
         ('\n\n[[rules]]\ntools = ["get_vms"]\n', 3, "rules[1].effect: is required"),
         ('[[rules]]\neffect = "deny"\n\n[[rules]]\neffect = "no"\n', 5, "rules[2].effect"),
         ('[[rules]]\neffect = "deny"\ntool = ["get_vms"]\n', 3, "did you mean tools?"),
@@ -88,4 +94,13 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> No
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(SettingsError, match=r"policy\.toml cannot be read"):
+        load_policy(file, TOOLS)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such rights")
+def test_a_policy_that_everyone_may_write_is_not_trusted(tmp_path: Path) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text(GOOD)
+    file.chmod(0o666)
+    with pytest.raises(SettingsError, match=r"policy\.toml can be written by everyone"):
         load_policy(file, TOOLS)
