@@ -29,7 +29,7 @@ class Shown:
 
 def bytes_text(value: float) -> str:
     """A size as people read it: `1.5 GiB`."""
-    power = min(max(int(abs(value)).bit_length() - 1, 0) // 10, len(_SIZES) - 1)
+    power = min(((int(abs(value)) | 1).bit_length() - 1) // 10, len(_SIZES) - 1)
     return f"{value / 1024**power:.4g} {_SIZES[power]}"
 
 
@@ -94,7 +94,7 @@ class Result(BaseModel):
                 tables.append(f"{name}:\n{table(value)}")
             elif name == "log_tail" and not value:
                 continue
-            elif isinstance(value, list | tuple) and name.endswith(("log", "log_tail")):
+            elif isinstance(value, list | tuple) and (name.endswith(("log", "log_tail")) or _are_sentences(value)):
                 tables.append("\n".join([f"{name}:", *(f"  {line}" for line in value)]))
             else:
                 lines.append(f"{name}: {_on_one_line(value)}")
@@ -129,13 +129,18 @@ def _optional_mark(info: Any) -> Shown | None:
     return None
 
 
+def _are_sentences(values: Sequence[Any]) -> bool:
+    """Whether texts would run into each other in one line, with commas between and within."""
+    return len(values) > 1 and any(isinstance(value, str) and ", " in value for value in values)
+
+
 def _plain(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.0f}"
     if isinstance(value, (list, tuple)) and all(isinstance(item, (str, int, float)) for item in value):
         return ", ".join(_plain(item) for item in value) or "none"
     if isinstance(value, (dict, list, tuple)):
@@ -149,14 +154,23 @@ def _on_one_line(value: Any) -> str:
 
 def table(rows: Sequence[Result]) -> str:
     """Records as lines with tabs between columns, below a line of column names; columns empty in all are left out."""
-    cells = [{name: " ".join(_plain(value).split()) or "-" for name, value in row._facts()} for row in rows]
-    used = {name for row in cells for name in row}
-    columns = list(
-        dict.fromkeys(name for kind in dict.fromkeys(map(type, rows)) for name, _ in _writers(kind) if name in used)
-    )
-    lines = ["\t".join(columns)]
-    lines.extend("\t".join([row.get(name, "-") for name in columns]) for row in cells)
-    return "\n".join(lines)
+    writers: dict[str, Callable[[Any], str] | None] = {}
+    for kind in dict.fromkeys(map(type, rows)):
+        for name, write in _writers(kind):
+            writers.setdefault(name, write)
+    records = [row.__dict__ for row in rows]
+    columns = []
+    for name, write in writers.items():
+        values = [record.get(name) for record in records]
+        if values.count(None) < len(values):
+            shown = write or _cell
+            columns.append([name, *["-" if value is None else shown(value) for value in values]])
+    return "\n".join(["\t".join(line) for line in zip(*columns, strict=True)])
+
+
+def _cell(value: Any) -> str:
+    text = value if isinstance(value, str) else _plain(value)
+    return " ".join(text.split()) or "-"
 
 
 class Page(Result):

@@ -338,7 +338,8 @@ class _Metadata(FuncMetadata):
         Raises:
             ValidationError: what is wrong with them.
         """
-        self.arg_model = self._arguments()
+        if self.arg_model is _StrictArguments:
+            self.arg_model = self._arguments()
         return super().validate_arguments(arguments_to_validate)
 
 
@@ -355,6 +356,7 @@ def argument_errors(error: ValidationError, tool: str, known: Iterable[str]) -> 
             problems.append(f"{where}: is required")
         else:
             text = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
-            problems.append(f"{where}: {text}")
+            named = "; find_guests tells it for a name" if where == "vmid" and problem["type"] == "int_parsing" else ""
+            problems.append(f"{where}: {text}{named}")
     takes = f"It takes: {', '.join(names)}." if names else "It takes no arguments."
     return f"Bad arguments for {tool}: {'; '.join(problems)}. {takes}"

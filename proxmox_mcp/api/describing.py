@@ -7,22 +7,28 @@ from typing import Any
 from proxmox_mcp.errors import InvalidArgument
 
 
-def find_method(verb: str, path: str) -> Any:
+def find_method(verb: str | None, path: str) -> Any:
     """The method of the contract that a verb and a path mean, the path as a template or with values.
 
+    Without a verb it is what the path takes: GET, or the only other one.
+
     Raises:
-        InvalidArgument: PVE has no such path, or not with this verb; what is near is named.
+        InvalidArgument: PVE has no such path, or not with this verb, or with several; what is near is named.
     """
     from pvesim.contract import Contract
 
     contract = Contract.load()
     parts = [part for part in path.strip("/").split("/") if part]
-    found = contract.find(verb, parts)
-    if found is not None:
-        return found[0]
-    verbs = [other for other in ("GET", "POST", "PUT", "DELETE") if contract.find(other, parts)]
-    if verbs:
-        raise InvalidArgument(f"PVE has no {verb} {path}.", f"That path takes: {', '.join(verbs)}.")
+    methods = {
+        other: found[0]
+        for other in ("GET", "POST", "PUT", "DELETE")
+        if (found := contract.find(other, parts)) is not None
+    }
+    meant = verb or ("GET" if "GET" in methods or len(methods) != 1 else next(iter(methods)))
+    if meant in methods:
+        return methods[meant]
+    if methods:
+        raise InvalidArgument(f"PVE has no {meant} {path}.", f"That path takes: {', '.join(methods)}.")
     near = difflib.get_close_matches("/" + "/".join(parts), contract.paths, n=3)
     hint = f"Near it: {', '.join(near)}." if near else "Find it with search_api."
     raise InvalidArgument(f"PVE's API has no path {path}.", hint)

@@ -1,5 +1,6 @@
 """Access: users, tokens and roles; who may do what, and why not."""
 
+import difflib
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -143,6 +144,7 @@ async def explain_permission(call: Call, who: AuthId, privilege: Privilege, path
     user, _, token = who.partition("!")
     groups, privsep = await _known(call, user, token)
     roles = {record["roleid"]: set(_words(record.get("privs"))) for record in await call.pve.get("/access/roles")}
+    _require_privilege(privilege, sorted(set().union(*roles.values())))
     entries = await call.pve.get("/access/acl")
     if user == "root@pam" and not (token and privsep):
         return Explanation(
@@ -160,6 +162,14 @@ async def explain_permission(call: Call, who: AuthId, privilege: Privilege, path
         None if granted else f"Roles that give it: {', '.join(givers[:8]) or 'none'}. set_acl grants one on {path}."
     )
     return Explanation(who=who, privilege=privilege, path=path, granted=granted, because=because, advice=advice)
+
+
+def _require_privilege(privilege: str, known: list[str]) -> None:
+    """Refuse a privilege that no role has, for the role Administrator has all that there are."""
+    if privilege not in known:
+        near = difflib.get_close_matches(privilege, known, n=3, cutoff=0.4)
+        hint = f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(known)}."
+        raise InvalidArgument(f"PVE has no privilege {privilege}.", hint)
 
 
 async def _known(call: Call, user: str, token: str) -> tuple[list[str], bool]:

@@ -86,7 +86,7 @@ async def search_api(
 
 @api.tool(risk=Risk.READ, title="Describe a method of the API")
 async def describe_api(
-    call: Call, path: ApiPath, method: Verb = "GET", names: Annotated[str, Field(max_length=64)] | None = None
+    call: Call, path: ApiPath, method: Verb | None = None, names: Annotated[str, Field(max_length=64)] | None = None
 ) -> Method:
     """Describe one method of PVE's API: its parameters and the privileges it needs. `names`: only such parameters."""
     found = find_method(method, path)
@@ -94,7 +94,7 @@ async def describe_api(
         Parameter(**parameter) for parameter in parameters_of(found) if names is None or names in parameter["name"]
     ]
     return Method(
-        method=method,
+        method=found.verb,
         path=found.path,
         needs=privileges_text(found),
         returns=str(found.returns.type),

@@ -25,6 +25,9 @@ _OLD_BACKUP = 7 * 86_400
 _DRIFT = 5
 _RECENT = 86_400
 _MOST_NAMED = 12
+_AFTER_AN_ERROR = (
+    "Put right what stopped it; then set_ha_resource with state disabled clears the error, and state started starts it."
+)
 
 
 class Problem(Result):
@@ -33,7 +36,7 @@ class Problem(Result):
     severity: Severity
     what: str
     evidence: str
-    advice: str | None = None
+    advice: str
 
 
 class Diagnosis(Result):
@@ -133,15 +136,28 @@ def _of_status(guest: Guest, status: dict[str, Any]) -> Iterator[Problem]:
         )
     ha = status.get("ha") or {}
     if ha.get("managed") and ha.get("state") in {"error", "fence"}:
-        yield Problem(severity="critical", what=f"High availability holds it in state {ha['state']}", evidence=str(ha))
+        yield Problem(
+            severity="critical",
+            what=f"High availability holds it in state {ha['state']}",
+            evidence=str(ha),
+            advice=_AFTER_AN_ERROR,
+        )
     for what, used, total in (("memory", "mem", "maxmem"), ("root disk", "disk", "maxdisk")):
         share = (status.get(used) or 0) / status[total] if status.get(total) else 0
         if status.get("status") == "running" and share > 0.9 and (what == "memory" or guest.kind == "lxc"):
             yield Problem(
-                severity="warning", what=f"Its {what} is nearly used up", evidence=f"{share * 100:.0f}% of {what} used"
+                severity="warning",
+                what=f"Its {what} is nearly used up",
+                evidence=f"{share * 100:.0f}% of {what} used",
+                advice="get_metrics shows since when; it can be given more, or has to let something go.",
             )
     if status.get("status") == "running" and (status.get("cpu") or 0) > 0.95:
-        yield Problem(severity="warning", what="Its CPU is at its limit", evidence=f"cpu={status['cpu'] * 100:.0f}%")
+        yield Problem(
+            severity="warning",
+            what="Its CPU is at its limit",
+            evidence=f"cpu={status['cpu'] * 100:.0f}%",
+            advice="get_metrics shows since when; more cores help only if it can use them.",
+        )
 
 
 async def _pending(call: Call, guest: Guest) -> AsyncIterator[Problem]:
@@ -214,19 +230,29 @@ def _of_resources(resources: Iterable[dict[str, Any]]) -> Iterator[Problem]:
                 severity="critical",
                 what=f"Node {record['node']} is {record.get('status')}",
                 evidence="cluster/resources",
+                advice="Its guests do not run, unless HA moved them; see to its power and network.",
             )
         elif record["type"] == "node" and record.get("maxmem") and record["mem"] / record["maxmem"] > 0.9:
             share = record["mem"] / record["maxmem"] * 100
             yield Problem(
-                severity="warning", what=f"Memory of node {record['node']} is short", evidence=f"{share:.0f}% used"
+                severity="warning",
+                what=f"Memory of node {record['node']} is short",
+                evidence=f"{share:.0f}% used",
+                advice="migrate_vm or migrate_lxc moves guests to a node with more; get_nodes shows it.",
             )
         elif record["type"] in {"qemu", "lxc"} and record.get("lock"):
             yield Problem(
-                severity="warning", what=f"Guest {record['vmid']} is locked", evidence=f"lock={record['lock']}"
+                severity="warning",
+                what=f"Guest {record['vmid']} is locked",
+                evidence=f"lock={record['lock']}",
+                advice="diagnose_guest says more.",
             )
         elif record["type"] in {"qemu", "lxc"} and record.get("hastate") in {"error", "fence"}:
             yield Problem(
-                severity="critical", what=f"HA holds guest {record['vmid']}", evidence=f"hastate={record['hastate']}"
+                severity="critical",
+                what=f"HA holds guest {record['vmid']}",
+                evidence=f"hastate={record['hastate']}",
+                advice=_AFTER_AN_ERROR,
             )
     yield from _full_storages(record for record in records if record["type"] == "storage")
 
@@ -235,7 +261,12 @@ def _full_storages(records: Iterable[dict[str, Any]]) -> Iterator[Problem]:
     for space in spaces(list(records)):
         where = f"Storage {space.storage}" + ("" if space.shared else f" on {', '.join(space.nodes)}")
         if space.status != "available":
-            yield Problem(severity="warning", what=f"{where} does not work", evidence=f"status={space.status}")
+            yield Problem(
+                severity="warning",
+                what=f"{where} does not work",
+                evidence=f"status={space.status}",
+                advice="See to its server, disk or mount; guests and backups on it are out of reach meanwhile.",
+            )
         elif space.used_fraction is not None and space.used_fraction > _NEARLY_FULL:
             yield Problem(
                 severity="critical" if space.used_fraction > _FULL else "warning",
@@ -264,12 +295,14 @@ async def _ha(call: Call) -> AsyncIterator[Problem]:
                 severity="critical",
                 what=f"High availability: {record.get('sid')} is in state {state}",
                 evidence=str(record.get("status")),
+                advice=_AFTER_AN_ERROR,
             )
         elif record.get("type") == "lrm" and ("old timestamp" in state or "dead" in state):
             yield Problem(
                 severity="critical",
                 what=f"High availability: node {record.get('node')} is not heard of",
                 evidence=state,
+                advice="It may be fenced, and its guests be started elsewhere; see get_cluster_ha_status.",
             )
 
 
@@ -282,6 +315,7 @@ async def _cluster_tasks(call: Call) -> AsyncIterator[Problem]:
                 severity="warning",
                 what=f"A task failed in the last day: {task.type}{about} on {task.node}",
                 evidence=f"{task.exit_status} ({task.upid})",
+                advice="get_task_log with that UPID says more.",
             )
 
 
@@ -300,9 +334,15 @@ async def _backups(call: Call, vmid: int | None) -> AsyncIterator[Problem]:
             severity="notice",
             what="Its newest backup is old" if vmid else f"{len(old)} guests have only old backups",
             evidence=_named(old),
+            advice="list_backup_jobs shows whether a job is for them, get_cluster_tasks whether it failed.",
         )
     for unread in status.unread or ():
-        yield Problem(severity="notice", what="Backups on a storage could not be read", evidence=unread)
+        yield Problem(
+            severity="notice",
+            what="Backups on a storage could not be read",
+            evidence=unread,
+            advice="What lies there is not counted here.",
+        )
 
 
 def _named(rows: list[GuestBackup]) -> str:

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from proxmox_mcp.errors import ProxmoxError
 from proxmox_mcp.locate import Guest
-from proxmox_mcp.results import Bytes, Preview, Result
+from proxmox_mcp.results import Bytes, Preview, Result, bytes_text
 from proxmox_mcp.safety.preview import preview_of
 from proxmox_mcp.tooling import Call, NodeName, Risk, Toolset, Vmid
 from proxmox_mcp.tools.agent import with_agent
@@ -118,7 +118,7 @@ async def read_guest_file(
 async def _preview_writing(call: Call, vmid: int, file: str, content: str, node: str | None = None) -> Preview:
     guest = await with_agent(call, vmid, node)
     shown = content if len(content) <= 500 else f"{content[:500]}…"
-    summary = f"Write {len(content.encode())} bytes to {file} in it, in place of what stands there."
+    summary = f"Write {bytes_text(len(content.encode()))} to {file} in it, in place of what stands there."
     return await preview_of(call, guest, summary, [f"Content: {shown}"])
 
 

@@ -21,6 +21,16 @@ ZoneName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{1,7}$")]
 Applies = Annotated[Options, Field(description="Further options; describe_api tells them")]
 
 
+KEPT = (
+    *("cidr", "cidr6", "gateway", "gateway6", "mtu", "autostart", "comments", "comments6"),
+    *("bridge_ports", "bridge_vlan_aware", "bridge_vids", "slaves", "bond_mode", "bond-primary"),
+    *("bond_xmit_hash_policy", "vlan-id", "vlan-raw-device"),
+    *("ovs_bonds", "ovs_bridge", "ovs_options", "ovs_ports", "ovs_tag"),
+)
+"""What an interface can have, beside its name and type."""
+_PORTS = {"bond": "slaves", "OVSBridge": "ovs_ports", "OVSBond": "ovs_bonds"}
+
+
 class SdnPart(Result):
     """A zone, vnet or subnet; `state` says what is not applied yet: new, changed or deleted."""
 
@@ -45,7 +55,7 @@ async def set_node_interface(
     call: Call,
     node: NodeName,
     iface: Interface,
-    type: InterfaceKind = "bridge",
+    type: Annotated[InterfaceKind, Field(description="Of a new one; bridge if left out")] | None = None,
     cidr: Cidr | None = None,
     gateway: Annotated[str, Field(max_length=45)] | None = None,
     ports: Annotated[str, Field(max_length=256, description="Of a bridge or bond, with blanks between")] | None = None,
@@ -54,18 +64,24 @@ async def set_node_interface(
     options: Applies | None = None,
 ) -> Saved:
     """Make an interface of a node, or change one. It comes into force with apply_node_network, not before."""
-    port_key = "slaves" if type == "bond" else "bridge_ports"
-    params: dict[str, Any] = {"type": type, "cidr": cidr, "gateway": gateway, port_key: ports, "comments": comments}
-    params |= {"bridge_vlan_aware": vlan_aware, **(options or {})}
     item, what = f"/nodes/{node}/network/{iface}", f"interface {iface} of {node}"
-    if iface in {record["iface"] for record in await call.pve.get(f"/nodes/{node}/network")}:
-        # PVE takes an interface as a whole: what is not sent again would be gone.
-        before = await call.pve.get(item)
-        kept = ("cidr", "gateway", "bridge_ports", "slaves", "comments", "autostart", "mtu")
-        whole = {key: before[key] for key in kept if before.get(key) not in (None, "")}
-        given = {key: value for key, value in params.items() if value is not None}
-        return await update(call, what, item, {**whole, **given})
-    return await create(call, what, f"/nodes/{node}/network", item, {**params, "iface": iface, "autostart": True})
+    there = iface in {record["iface"] for record in await call.pve.get(f"/nodes/{node}/network")}
+    before = await call.pve.get(item) if there else {}
+    kind = type or before.get("type") or "bridge"
+    params: dict[str, Any] = {"type": kind, "cidr": cidr, "gateway": gateway, "comments": comments}
+    params |= {_PORTS.get(kind, "bridge_ports"): ports, "bridge_vlan_aware": vlan_aware, **(options or {})}
+    if not there:
+        new = {**params, "iface": iface, "autostart": True}
+        return staged(await create(call, what, f"/nodes/{node}/network", item, new), "apply_node_network")
+    # PVE takes an interface as a whole: what is not sent again would be gone.
+    whole = {key: before[key] for key in KEPT if before.get(key) not in (None, "")}
+    given = {key: value for key, value in params.items() if value is not None}
+    return staged(await update(call, what, item, {**whole, **given}), "apply_node_network")
+
+
+def staged(done: Saved, by: str) -> Saved:
+    """What was saved, and what has to be called for it to act."""
+    return done.model_copy(update={"note": f"It comes into force with {by}."})
 
 
 async def _preview_interface(call: Call, node: str, iface: str) -> Preview:
@@ -76,7 +92,8 @@ async def _preview_interface(call: Call, node: str, iface: str) -> Preview:
 @networking.tool(risk=Risk.DESTROY, title="Remove an interface of a node", preview=_preview_interface)
 async def delete_node_interface(call: Call, node: NodeName, iface: Interface) -> Saved:
     """Remove an interface of a node; it stays until apply_node_network."""
-    return await remove(call, f"interface {iface} of {node}", f"/nodes/{node}/network/{iface}")
+    gone = await remove(call, f"interface {iface} of {node}", f"/nodes/{node}/network/{iface}")
+    return staged(gone, "apply_node_network")
 
 
 async def _preview_applying(call: Call, node: str) -> Preview:
@@ -115,7 +132,8 @@ async def create_sdn_zone(
 ) -> Saved:
     """Make a zone of the software-defined network. It comes into force with apply_sdn."""
     params: dict[str, Any] = {**(options or {}), "zone": zone, "type": type}
-    return await create(call, f"zone {zone}", "/cluster/sdn/zones", f"/cluster/sdn/zones/{zone}", params)
+    made = await create(call, f"zone {zone}", "/cluster/sdn/zones", f"/cluster/sdn/zones/{zone}", params)
+    return staged(made, "apply_sdn")
 
 
 @networking.tool(risk=Risk.CHANGE, title="Make an SDN network")
@@ -132,7 +150,8 @@ async def create_sdn_vnet(
         others = f"; there are: {', '.join(zones)}." if zones else ", and no other that the configured user may see."
         raise InvalidArgument(f"There is no zone {zone}{others}", "create_sdn_zone makes one.")
     params: dict[str, Any] = {"vnet": vnet, "zone": zone, "tag": tag, "alias": alias}
-    return await create(call, f"vnet {vnet}", "/cluster/sdn/vnets", f"/cluster/sdn/vnets/{vnet}", params)
+    made = await create(call, f"vnet {vnet}", "/cluster/sdn/vnets", f"/cluster/sdn/vnets/{vnet}", params)
+    return staged(made, "apply_sdn")
 
 
 async def _preview_sdn(call: Call, kind: str, name: str) -> Preview:
@@ -143,7 +162,7 @@ async def _preview_sdn(call: Call, kind: str, name: str) -> Preview:
 @networking.tool(risk=Risk.DESTROY, title="Delete an SDN zone or network", preview=_preview_sdn)
 async def delete_sdn(call: Call, kind: Literal["zone", "vnet"], name: ZoneName) -> Saved:
     """Delete a zone or virtual network. It stays until apply_sdn."""
-    return await remove(call, f"{kind} {name}", f"/cluster/sdn/{kind}s/{name}")
+    return staged(await remove(call, f"{kind} {name}", f"/cluster/sdn/{kind}s/{name}"), "apply_sdn")
 
 
 async def _preview_sdn_applying(call: Call) -> Preview:

@@ -59,6 +59,7 @@ class Series(Result):
     """How one figure went. `trend` is the change over the time per its mean, as the straight line has it."""
 
     figure: str
+    unit: str
     min: float
     median: float
     max: float
@@ -199,12 +200,24 @@ def _series(name: str, records: Sequence[dict[str, Any]]) -> Series | None:
         return None
     return Series(
         figure=name,
+        unit=_unit_of(name),
         min=_rounded(min(values)),
         median=_rounded(statistics.median(values)),
         max=_rounded(max(values)),
         last=_rounded(values[-1]),
         trend=_trend(points),
     )
+
+
+_RATES = frozenset({"netin", "netout", "diskread", "diskwrite"})
+_UNITS = {"cpu": "share of one", "iowait": "share of one", "loadavg": "processes", "maxcpu": "cores"}
+
+
+def _unit_of(figure: str) -> str:
+    """The unit of a figure of PVE's statistics; most are sizes."""
+    if figure.startswith("pressure"):
+        return "percent of time"
+    return "bytes/s" if figure in _RATES else _UNITS.get(figure, "bytes")
 
 
 def _trend(points: Sequence[tuple[float, float]]) -> str:

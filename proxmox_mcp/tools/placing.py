@@ -1,9 +1,9 @@
 """Where something new goes when the caller leaves it open: id, node, storage. What was chosen stands in the result."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Literal
 
-from proxmox_mcp.errors import InvalidArgument
+from proxmox_mcp.errors import BadParameters, InvalidArgument
 from proxmox_mcp.tooling import Call
 
 Content = Literal["images", "rootdir", "backup", "iso", "vztmpl", "import", "snippets"]
@@ -16,9 +16,13 @@ async def free_vmid(call: Call, wanted: int | None) -> int:
     """The id that was asked for, or the lowest that is free (`GET /cluster/nextid`).
 
     Raises:
-        BadParameters: the id that was asked for is taken.
+        InvalidArgument: the id that was asked for is taken, or PVE takes none like it.
     """
-    return int(await call.pve.get("/cluster/nextid", vmid=wanted))
+    try:
+        return int(await call.pve.get("/cluster/nextid", vmid=wanted))
+    except BadParameters as error:
+        why = error.fields.get("vmid", error.reason).strip()
+        raise InvalidArgument(f"vmid: {why}.", "Leave it out, and the next free id is taken.") from None
 
 
 async def require_node(call: Call, node: str, *, online: bool = False) -> None:
@@ -54,11 +58,21 @@ async def choose_node(call: Call, storages: Sequence[str] = ()) -> str:
         and set(storages) <= reached.get(record["node"], set())
     ]
     if not fitting:
+        _require_storages(storages, {record["storage"] for record in records if record["type"] == "storage"})
         raise InvalidArgument(
             f"No node that is online reaches {' and '.join(storages) or 'anything'}.",
             "See get_storage for where each storage works, and get_nodes for which nodes are online.",
         )
     return str(max(fitting, key=lambda record: (_free_memory(record), record["node"]))["node"])
+
+
+def _require_storages(wanted: Sequence[str], known: Collection[str]) -> None:
+    for name in wanted:
+        if name not in known:
+            there = f"; there are: {', '.join(sorted(known))}." if known else ", and no other either."
+            raise InvalidArgument(
+                f"There is no storage {name} that the configured user may see{there}", "Name another."
+            )
 
 
 def _free_memory(record: dict[str, Any]) -> int:

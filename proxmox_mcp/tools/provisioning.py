@@ -99,7 +99,7 @@ async def _finish(
         steps.append("started")
     except ProxmoxError as error:
         raise ProxmoxError(
-            f"VM {guest.vmid} ({guest.name}) was {', '.join(steps)}, and then: {error.what}",
+            f"VM {guest.vmid} ({guest.name}) is there ({', '.join(steps)}), but then: {error.what}",
             f"{error.advice} It stays as it is: go on from there, or delete it with delete_vm.".strip(),
         ) from None
     call.guests.forget()

@@ -47,6 +47,6 @@ async def test_a_template_becomes_a_vm_with_an_address(tell: Tell, era: Era) -> 
 async def test_a_vm_that_cannot_start_is_named(tell: Tell, simulator: Simulator) -> None:
     reply = await tell("provision_vm", name="fresh", template=901, wait_seconds=0)
     assert reply.is_error
-    assert "VM 100 (fresh) was cloned 901, configured, and then: " in reply.text
+    assert "VM 100 (fresh) is there (cloned 901, configured), but then: " in reply.text
     assert "delete it with delete_vm" in reply.text
     assert 100 in {row["vmid"] for row in simulator.request("GET", "/nodes/pve1/qemu")}
