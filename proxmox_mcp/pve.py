@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
@@ -198,6 +199,7 @@ class Pve:
             return self._opened.api
 
 
+@lru_cache(maxsize=256)
 def _segments(path: str) -> str:
     """The path, escaped segment by segment, so that no value in it can reach another path or a query."""
     parts = path.strip("/").split("/")

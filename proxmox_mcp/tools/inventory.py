@@ -92,9 +92,10 @@ class ClusterStatus(Result):
     nodes: list[Member]
 
 
-_FULL = frozenset(GuestRow.model_fields)
-_CONCISE = _FULL - {"disk", "maxdisk", "netin", "netout", "diskread", "diskwrite"}
-_CONCISE_AT_REST = _CONCISE - {"cpu", "mem", "uptime"}
+_COUNTERS = frozenset({"disk", "maxdisk", "netin", "netout", "diskread", "diskwrite"})
+_FULL = tuple(GuestRow.model_fields)
+_CONCISE = tuple(name for name in _FULL if name not in _COUNTERS)
+_CONCISE_AT_REST = tuple(name for name in _CONCISE if name not in {"cpu", "mem", "uptime"})
 
 NameFilter = Annotated[str, Field(max_length=128, description="Part of the name")]
 TagFilter = Annotated[str, Field(max_length=64, description="Has this tag")]
@@ -220,7 +221,7 @@ def guest_row(record: dict[str, Any], detail: Detail) -> GuestRow:
     """
     concise = _CONCISE if record.get("uptime") else _CONCISE_AT_REST
     shown = concise if detail == "concise" else _FULL
-    known = {key: value for key, value in record.items() if key in shown}
+    known = {name: record[name] for name in shown if name in record}
     known["tags"] = tags_of(record) or None
     known["template"] = True if record.get("template") else None
     if detail == "concise" and known.get("cpu") is not None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxmox_mcp.errors import InvalidArgument
-from proxmox_mcp.results import Bytes, Moment, Page, Result, Seconds, Share, Value, paginate
+from proxmox_mcp.results import Bytes, Moment, Page, Result, Seconds, Share, Value, bytes_text, paginate, table
 
 
 class Row(Result):
@@ -39,6 +39,23 @@ def test_text_shows_units_and_structure_shows_figures() -> None:
 def test_a_table_has_the_columns_that_any_row_fills() -> None:
     rows = [Row(name="a\tb", age=0), Row(name="c", load=1.0)]
     assert Rows(total=2, rows=rows).text() == "total: 2\nrows:\nname\tload\tage\na b\t-\t0s\nc\t100.0%\t-"
+
+
+class LongRow(Row):
+    note: str
+
+
+def test_a_table_of_two_kinds_has_the_columns_of_both_in_the_order_of_the_first() -> None:
+    rows = [Row(name="a", age=60), LongRow(name="b", size=1024, note="")]
+    assert table(rows) == "name\tsize\tage\tnote\na\t-\t1m\t-\nb\t1 KiB\t-\t-"
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 B"), (1023, "1023 B"), (1024, "1 KiB"), (-2048, "-2 KiB"), (2**50, "1 PiB"), (2**61, "2048 PiB")],
+)
+def test_sizes_are_told_in_the_unit_that_fits(size: int, text: str) -> None:
+    assert bytes_text(size) == text
 
 
 def test_logs_are_lines_and_records_inside_are_prefixed() -> None:
