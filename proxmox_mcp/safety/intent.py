@@ -122,11 +122,11 @@ def intent_of(declaration: Declaration, arguments: Arguments, user: str = "") ->
     writes = risk is not Risk.READ
     heavy = risk is Risk.DESTROY or interrupts
     on_all = heavy and (bool(touched.nodes) or name in _FOR_ALL_IF_HEAVY)
-    rights = any(arguments.get(key) for key in _WITH_RIGHTS.get(name, ()))
-    opens = declaration.toolset == _GRANTING or name in _REACHING or rights or reaches_out(arguments)
-    logs_in = lets_in(arguments) and name not in _MAKERS
-    if any(arguments.get(key) is True for key in _LOOKING):
-        opens = logs_in = False
+    opens = logs_in = False
+    if writes and not any(arguments.get(key) is True for key in _LOOKING):
+        rights = any(arguments.get(key) for key in _WITH_RIGHTS.get(name, ()))
+        opens = declaration.toolset == _GRANTING or name in _REACHING or rights or reaches_out(arguments)
+        logs_in = lets_in(arguments) and name not in _MAKERS
     relabels = _relabels({**arguments, "tool": name}) if writes and declaration.toolset != _OTHER_TAGS else frozenset()
     return _intent(
         touched,
@@ -139,8 +139,8 @@ def intent_of(declaration: Declaration, arguments: Arguments, user: str = "") ->
         somewhere=writes and (touched.somewhere or name == _WHEREVER),
         command=_command(arguments.get("command")) if name == EXEC_TOOL else None,
         stdin=str(arguments.get("input_data") or ""),
-        grants=writes and (opens or logs_in),
-        lets_in=writes and logs_in,
+        grants=opens or logs_in,
+        lets_in=logs_in,
     )
 
 
