@@ -14,13 +14,14 @@ SLOWEST = 10
 
 @dataclass
 class Record:
-    """One run of the contracts on one target."""
+    """One run of the contracts on one target; `seconds` is what all of it took, which is not written."""
 
     target: str
     version: str = ""
     date: str = field(default_factory=lambda: datetime.now(UTC).date().isoformat())
     called: str = "a PVE node"
     scenarios: dict[str, list[StepRun]] = field(default_factory=dict)
+    seconds: float = 0.0
 
     def add(self, scenario: str, run: StepRun) -> None:
         self.scenarios.setdefault(scenario, []).append(run)

@@ -73,6 +73,7 @@ def run_all(
         NodeUnfit: the node cannot be used; nothing was changed.
         SetupFailed: the node could not be cleared; `sweep` may.
     """
+    whole = time.monotonic()
     found = replace(look(node), throwaway=throwaway)
     for line in found.lines():
         say(line)
@@ -91,6 +92,7 @@ def run_all(
             say(f"[{number}/{len(chosen)}] {_line(name, record.scenarios[name], time.monotonic() - began)}")
     finally:
         _clear_away(node, pool, first, last)
+    record.seconds = time.monotonic() - whole
     return record
 
 
