@@ -62,7 +62,8 @@ def test_of_a_raw_answer_everything_is_marked(data: Any) -> None:
 SPEAKS = {
     "BackupStatus.guests", "BackupStatus.unread", "BackupStorage.status", "BackupTask.note", "Backups.unread",
     "Clone.note",
-    "Cluster.guests", "Cluster.status", "CommandResult.note", "ConfigChange.note", "Diagnosis.subject", "Diagnosis.unread",
+    "Cluster.guests", "Cluster.status", "CommandResult.note", "ConfigChange.note", "Diagnosis.subject",
+    "Diagnosis.unread",
     "Explanation.advice", "Explanation.because", "Explanation.who", "FirewallRules.reasons", "FoundGuest.status",
     "FoundGuests.guests", "FoundGuests.unread", "GuestInfo.status", "GuestRow.status", "GuestStatus.status",
     "GuestTask.note", "HaEntry.status", "HaStatus.guests", "Inside.unread", "Job.guests", "Job.schedule",
