@@ -146,9 +146,13 @@ def main(
 
 
 def report(record: Record) -> None:
-    """The figures, what was left out and why, and what took longest."""
+    """The figures, what is different, what was left out and why, and what took longest."""
     counts = record.counts()
-    typer.echo(", ".join(f"{number} {state}" for state, number in counts.items()))
+    figures = ", ".join(f"{number} {state}" for state, number in counts.items())
+    share = counts["passed"] / max(1, sum(counts.values()))
+    typer.echo(f"{figures}: {share:.0%} of all steps, in {record.seconds:.0f} s")
+    for step, why in record.differences().items():
+        typer.echo(f"different: {step}: {why}")
     for why, steps in record.reasons().items():
         typer.echo(f"left out, because {why}:")
         for step in steps:
