@@ -125,7 +125,7 @@ async def upload_file(
     storage: StorageName | None = None,
     wait_seconds: WaitSeconds = 0,
 ) -> Uploaded:
-    """Upload an ISO image, template or disk image from the server's folder for uploads. Larger: download_from_url."""
+    """Upload an ISO image, template or disk image from the server's folder for uploads."""
     with opened(call.settings.upload_folder, filename) as file:
         size, found = await measured(file)
         if checksum is not None and checksum.lower() != found:

@@ -15,8 +15,6 @@ from proxmox_mcp.errors import InvalidArgument
 
 UPLOAD_SECONDS = 3600.0
 """How long an upload may take."""
-MOST_BYTES = 1024**3
-"""The largest file: the HTTP library holds it in memory."""
 
 # What PVE leaves as it is; every other character it would replace, and the volume would have another name.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -27,7 +25,8 @@ def opened(folder: Path | None, name: str) -> Iterator[BufferedReader]:
     """A file that lies in the folder itself; links are not followed, so nothing outside of it can be reached.
 
     Raises:
-        InvalidArgument: there is no such folder or file, it is no plain file, it is empty or too large.
+        InvalidArgument: there is no such folder or file, it is no plain file, it is empty, or it has another name, too,
+            by which it may lie where the operator allows nothing.
     """
     if folder is None:
         raise InvalidArgument(
@@ -49,11 +48,12 @@ def opened(folder: Path | None, name: str) -> Iterator[BufferedReader]:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise InvalidArgument(f"{name} is no plain file.")
-        if not 0 < found.st_size <= MOST_BYTES:
+        if found.st_nlink != 1:
             raise InvalidArgument(
-                f"{name} has {found.st_size} bytes; from 1 to {MOST_BYTES} can be uploaded.",
-                "download_from_url takes larger files from the network.",
+                f"{name} is a hard link: the same file lies elsewhere, too.", "Copy it there instead."
             )
+        if found.st_size == 0:
+            raise InvalidArgument(f"{name} is empty.")
         yield file
 
 

@@ -12,8 +12,8 @@ from mcp.types import CallToolResult, TextContent
 from proxmox_mcp.pve import Pve
 from proxmox_mcp.server import build_server
 from proxmox_mcp.settings import Settings
-from proxmox_mcp.tools import uploading
 from pvesim import Simulator
+from pvesim.serve import inprocess
 from tests.proxmox_mcp.redteam.conftest import YES
 
 pytestmark = pytest.mark.anyio
@@ -76,7 +76,8 @@ async def test_without_a_folder_nothing_can_be_uploaded(simulator: Simulator) ->
 @pytest.mark.parametrize(
     "name",
     [
-        "../secret.iso", "sub/inner.iso", "/etc/passwd", "..", ".", "", "link.iso", "pipe.iso", "dir.iso", "empty.iso",
+        "../secret.iso", "sub/inner.iso", "/etc/passwd", "..", ".", "", "link.iso", "hard.iso", "pipe.iso", "dir.iso",
+        "empty.iso",
         "none.iso", "rescue.iso\n", "rescue.iso\x00", "..\\secret.iso", ".hidden.iso", "a b.iso", "%2e%2e%2fsecret.iso",
         "~/secret.iso", "@/etc/passwd",
     ],
@@ -92,6 +93,7 @@ async def test_nothing_else_is_reached(simulator: Simulator, folder: Path, name:
     (folder / ".hidden.iso").write_bytes(b"hidden")
     (folder / "a b.iso").write_bytes(b"blank")
     os.mkfifo(folder / "pipe.iso")
+    os.link(secret, folder / "hard.iso")
     before = uploads(simulator)
     result = await upload(simulator, folder, name, node="pve1", storage="local")
     assert result.is_error
@@ -99,11 +101,28 @@ async def test_nothing_else_is_reached(simulator: Simulator, folder: Path, name:
     assert uploads(simulator) == before
 
 
-async def test_a_file_too_large_is_refused(simulator: Simulator, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploading, "MOST_BYTES", len(IMAGE) - 1)
-    result = await upload(simulator, folder, "rescue.iso")
-    assert result.is_error
-    assert "download_from_url" in text(result)
+async def test_a_large_file_is_never_whole_in_memory(
+    simulator: Simulator, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[Any] = []
+
+    def received(body: Any) -> bytes:
+        if body is not None and not isinstance(body, str):
+            sent.append(body)
+        return into_bytes(body)
+
+    into_bytes = inprocess._body
+    monkeypatch.setattr(inprocess, "_body", received)
+    size = 11 * 1024**2
+    with (folder / "large.iso").open("wb") as file:
+        file.truncate(size)
+    result = await upload(simulator, folder, "large.iso", node="pve1", storage="local", wait_seconds=60)
+    assert not result.is_error, text(result)
+    assert result.structured_content is not None
+    assert result.structured_content["size"] == size
+    [body] = sent
+    assert not isinstance(body, bytes)
+    assert callable(body.read)
 
 
 async def test_a_file_that_the_storage_does_not_take_is_told(simulator: Simulator, folder: Path) -> None:
