@@ -6,13 +6,25 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from proxmox_mcp.api.words import ACTIONS, gloss_words, is_verb, meanings, method_words, segment_words, stem, words_of
+from proxmox_mcp.api.words import (
+    ACTIONS,
+    compound_words,
+    gloss_words,
+    is_verb,
+    meanings,
+    method_words,
+    segment_words,
+    stem,
+    words_of,
+)
 
 # What a match is worth, by where the word stands.
-_LAST, _OTHER, _GLOSS, _METHOD, _PARAMETER = 3.0, 1.6, 1.2, 2.8, 0.25
+_LAST, _OTHER, _GLOSS, _METHOD, _PARAMETER, _COMPOUND = 3.0, 1.6, 1.2, 2.8, 0.4, 2.4
 _BY_MEANING = 0.75
 _RIGHT_VERB, _WRONG_VERB = 1.5, 1.2
 _UNASKED = 0.55
+_UNMET = 0.6
+"""How much of its worth a method loses that answers to none of the words."""
 # Where most of the API is: that such a part was not asked for says nothing.
 _COMMON = frozenset({"nodes", "cluster", "status", "current", "config"})
 
@@ -25,6 +37,8 @@ class Entry:
     path: str
     terms: Mapping[str, float]
     literals: tuple[str, ...]
+    acts: frozenset[str]
+    """The verbs whose words it answers to: its own; and PUT, for a POST where nothing else changes what is there."""
 
 
 class Index:
@@ -35,7 +49,13 @@ class Index:
     """
 
     def __init__(self, methods: Iterable[tuple[str, str, Iterable[str]]]) -> None:
-        self._entries = [_entry(verb, path, parameters) for verb, path, parameters in methods]
+        listed = [(verb, path, tuple(parameters)) for verb, path, parameters in methods]
+        known = frozenset(part for _, path, _ in listed for part in _literals(path) if len(part) > 2 and part.isalpha())
+        puts = {path for verb, path, _ in listed if verb == "PUT"}
+        self._entries = [
+            _entry(verb, path, parameters, known, {"PUT"} if verb == "POST" and path not in puts else set())
+            for verb, path, parameters in listed
+        ]
         counts = Counter(term for entry in self._entries for term in entry.terms)
         self._rarity = {term: math.log(1 + len(self._entries) / count) for term, count in counts.items()}
 
@@ -46,11 +66,11 @@ class Index:
         wanted = [(stem(word), meanings(word)) for word in words if not is_verb(word)]
         scored = [(self._score(entry, wanted, verbs), entry) for entry in self._entries]
         found = [(score, entry) for score, entry in scored if score > 0]
-        found.sort(key=lambda pair: (-pair[0], len(pair[1].path), pair[1].path.replace("/qemu", "/a"), pair[1].verb))
+        found.sort(key=lambda pair: (-pair[0], *_usual_first(pair[1].path), pair[1].verb))
         return [(entry.verb, entry.path) for _, entry in found[:limit]]
 
     def _score(self, entry: Entry, wanted: list[tuple[str, set[str]]], verbs: set[str]) -> float:
-        score, matched = 0.0, set()
+        score, matched, hits = 0.0, set(), 0
         for own, also in wanted:
             best, by = 0.0, ""
             for term, share in [(own, 1.0), *((term, _BY_MEANING) for term in also)]:
@@ -58,19 +78,30 @@ class Index:
                 if worth > best:
                     best, by = worth, term
             score += best
+            hits += best > 0
             matched.add(by)
             matched.update(also & entry.terms.keys())
         if score == 0:
             return 0
+        score *= 1 - _UNMET * (1 - hits / len(wanted))
         if verbs:
-            score += _RIGHT_VERB if entry.verb in verbs else -_WRONG_VERB
+            score += _RIGHT_VERB if entry.acts & verbs else -_WRONG_VERB
         unasked = [part for part in entry.literals if part not in _COMMON and not segment_words(part) & matched]
         return score - _UNASKED * len(unasked) - 0.05 * entry.path.count("/")
 
 
-def _entry(verb: str, path: str, parameters: Iterable[str]) -> Entry:
-    parts = path.strip("/").split("/")
-    literals = tuple(part for part in parts if part and not part.startswith("{"))
+def _usual_first(path: str) -> tuple[int, str]:
+    """What orders methods that fit alike: the shorter path, and of VMs before that of containers."""
+    shown = path.replace("/qemu", "/a")
+    return len(shown), shown
+
+
+def _literals(path: str) -> tuple[str, ...]:
+    return tuple(part for part in path.strip("/").split("/") if part and not part.startswith("{"))
+
+
+def _entry(verb: str, path: str, parameters: Iterable[str], known: frozenset[str], also: set[str]) -> Entry:
+    literals = _literals(path)
     terms: dict[str, float] = {}
 
     def take(words: Iterable[str], worth: float) -> None:
@@ -83,8 +114,9 @@ def _entry(verb: str, path: str, parameters: Iterable[str]) -> Entry:
     for position, part in enumerate(literals):
         last = position == len(literals) - 1
         take(gloss_words(part), _GLOSS if last else _GLOSS / 2)
+        take(compound_words(part, known), _COMPOUND if last else _COMPOUND / 2)
         take(segment_words(part), _LAST if last else _OTHER)
-    return Entry(verb, path, terms, literals)
+    return Entry(verb, path, terms, literals, frozenset({verb, *also}))
 
 
 @cache

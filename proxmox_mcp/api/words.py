@@ -36,18 +36,22 @@ _PHRASES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"name servers?", "dns"),
         (r"lxc templates?|appliances?", "appliance"),
         (r"api tokens?", "token"),
-        (r"log(?:ging)? in|sign in", "login"),
+        (r"log(?:ging|ged|s)? in|sign(?:ed|ing)? in", "login"),
+        (r"shut(?:ting|s)?[ -]down", "shutdown"),
         (r"join(?:ing)? (?:a |the )?(?:node|cluster)", "join"),
         (r"security groups?", "securitygroup"),
         (r"ip sets?", "ipset"),
     )
 )
 
+_SHORTEST = 3
+"""The shortest word that another one is taken to be run together with."""
+
 _STOP = _words(
     "a an the of to for in on at by with from into and or is are be do does did i we you me my our your "
     "it its this that these those there some any one how can could should would want wants need "
     "please which what who where when than pve proxmox api via using use get's have has had out off up "
-    "down about against over under as so if else us sure new's work works current currently given now "
+    "down about against over under as so if else us sure new's work works current currently given "
     "other another running available"
 )
 
@@ -171,6 +175,13 @@ _MEANS: dict[str, tuple[str, ...]] = {
     "discover": ("scan",),
     "move": ("migrate", "move"),
     "evacuate": ("migrateall",),
+    "allowed": ("permissions",),
+    "initialise": ("initialize",),
+    "factor": ("tfa",),
+    "member": ("groups", "members"),
+    "trash": ("delete",),
+    "protect": ("protected",),
+    "maintenance": ("maintenance",),
     "everything": ("all",),
     "every": ("all",),
     "address": ("interfaces", "network"),
@@ -248,6 +259,30 @@ _GLOSSES: dict[str, str] = {
     "spiceproxy": "console",
     "vncproxy": "console",
     "termproxy": "console terminal",
+    "initgpt": "initialize partition table disk empty new",
+    "wipedisk": "erase clean",
+    "lvmthin": "thin pool",
+    "file-restore": "file folder backup contents restore single",
+    "get-fsinfo": "filesystem disk space usage mounted",
+    "get-users": "login people logged",
+    "get-osinfo": "operating system",
+    "dump": "generated configuration",
+    "unlock-tfa": "second factor locked",
+    "sync": "synchronize ldap ad users",
+    "repositories": "package source",
+    "changelog": "package change news",
+    "custom": "own uploaded",
+    "ceph": "storage",
+    "osd": "disk",
+    "mon": "monitor",
+    "metadata": "information",
+    "mtunnel": "migration tunnel",
+    "hosts": "file name address",
+    "execute": "batch commands",
+    "targets": "notification",
+    "endpoints": "notification mail",
+    "matchers": "notification rule",
+    "groups": "group member",
 }
 
 # What single methods do that their paths do not say.
@@ -299,7 +334,8 @@ ACTIONS: dict[str, frozenset[str]] = {
     "GET": _words("list show read see view look display find check tell query status info describe get many"),
     "POST": _words(
         "create add make define register allocate insert upload download start stop run send take open clone "
-        "migrate move rollback reboot restart reset suspend resume pause wake convert vzdump join"
+        "migrate move rollback reboot restart reset suspend resume pause wake convert vzdump join "
+        "order issue request initialize test ping"
     ),
     "PUT": _words(
         "change update set edit modify configure rename reconfigure enable disable alter grant renew turn grow"
@@ -350,6 +386,22 @@ def meanings(word: str) -> set[str]:
 def segment_words(segment: str) -> set[str]:
     """The stems that a part of a path answers to by its own name."""
     return {stem(part) for part in re.split(r"[-_]", segment.lower())} | {stem(segment.lower())}
+
+
+def compound_words(segment: str, known: frozenset[str]) -> set[str]:
+    """The stems of the words that a part of a path is run together from: `extractconfig`, `prunebackups`, `wipedisk`.
+
+    Args:
+        segment: the part.
+        known: whole parts of paths, of which such words end or begin with one.
+    """
+    found: set[str] = set()
+    for part in re.split(r"[-_]", segment.lower()):
+        for cut in range(_SHORTEST, len(part) - _SHORTEST + 1):
+            before, behind = part[:cut], part[cut:]
+            if behind in known or before in known:
+                found |= {stem(before), stem(behind)}
+    return found
 
 
 def gloss_words(segment: str) -> set[str]:
