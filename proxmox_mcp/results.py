@@ -139,10 +139,12 @@ def _plain(value: Any) -> str:
         return value
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, int):
+        return str(value)
     if isinstance(value, float):
         return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.0f}"
     if isinstance(value, (list, tuple)) and all(isinstance(item, (str, int, float)) for item in value):
-        return ", ".join(_plain(item) for item in value) or "none"
+        return ", ".join([_plain(item) for item in value]) or "none"
     if isinstance(value, (dict, list, tuple)):
         return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
     return str(value)
