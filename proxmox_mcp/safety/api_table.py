@@ -51,6 +51,9 @@ _STOP = _takes("timeout forceStop overrule-shutdown")
 _CLONE = _takes("newid name hostname full target storage snapname pool description format")
 _MIGRATE = _takes("target online restart with-local-disks targetstorage target-storage timeout")
 _BACKUP = _takes("vmid all pool exclude storage mode compress remove notes-template protected prune-backups fleecing")
+_HA_RESOURCE = _takes("sid state max_restart max_relocate comment")
+_HA_RULE = _takes("rule type resources nodes strict affinity comment")
+_REPLICATION = _takes("id type target schedule rate comment disable")
 
 _GUESTS = (
     ("POST", GUEST + r"/status/(?:start|resume)", Twin(_POWER, Risk.OPERATE, takes=_takes("timeout"))),
@@ -118,14 +121,14 @@ _CLUSTER = (
     ("PUT", _FIREWALL + r"/(?:rules|groups/[^/]+)/\d+", Twin(("update_firewall_rule",), Risk.CHANGE)),
     ("DELETE", _FIREWALL + r"/(?:rules|groups/[^/]+)/\d+", Twin(("delete_firewall_rule",))),
     ("PUT", _FIREWALL + r"/options", Twin(("set_firewall_options",), Risk.CHANGE)),
-    ("POST|PUT", r"/cluster/ha/resources(?:/[^/]+)?", Twin(("set_ha_resource",), Risk.CHANGE)),
+    ("POST|PUT", r"/cluster/ha/resources(?:/[^/]+)?", Twin(("set_ha_resource",), Risk.CHANGE, takes=_HA_RESOURCE)),
     ("DELETE", r"/cluster/ha/resources/[^/]+", Twin(("remove_ha_resource",))),
-    ("POST|PUT", r"/cluster/ha/rules(?:/[^/]+)?", Twin(("set_ha_rule",), Risk.CHANGE)),
+    ("POST|PUT", r"/cluster/ha/rules(?:/[^/]+)?", Twin(("set_ha_rule",), Risk.CHANGE, takes=_HA_RULE)),
     ("DELETE", r"/cluster/ha/rules/[^/]+", Twin(("delete_ha_rule",))),
-    ("POST|PUT", r"/cluster/replication(?:/[^/]+)?", Twin(("set_replication_job",), Risk.CHANGE)),
+    ("POST|PUT", r"/cluster/replication(?:/[^/]+)?", Twin(("set_replication_job",), Risk.CHANGE, takes=_REPLICATION)),
     ("DELETE", r"/cluster/replication/[^/]+", Twin(("delete_replication_job",))),
     ("POST", r"/cluster/sdn/zones", Twin(("create_sdn_zone",), Risk.CHANGE)),
-    ("POST", r"/cluster/sdn/vnets", Twin(("create_sdn_vnet",), Risk.CHANGE)),
+    ("POST", r"/cluster/sdn/vnets", Twin(("create_sdn_vnet",), Risk.CHANGE, takes=_takes("vnet zone tag alias"))),
     ("DELETE", r"/cluster/sdn/(?:zones|vnets)/[^/]+", Twin(("delete_sdn",))),
     ("PUT", r"/cluster/sdn", Twin(("apply_sdn",))),
     ("POST", r"/cluster/bulk-action/guest/[^/]+", Twin(everywhere=True)),

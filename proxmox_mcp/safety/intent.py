@@ -18,6 +18,7 @@ from proxmox_mcp.tooling import Arguments, Declaration, Risk
 
 if TYPE_CHECKING:
     from proxmox_mcp.safety.api_table import Twin
+    from proxmox_mcp.safety.api_twins import ApiCall
 
 RAW_TOOL = "call_api"
 EXEC_TOOL = "execute_vm_command"
@@ -125,7 +126,8 @@ def intent_of(declaration: Declaration, arguments: Arguments, user: str = "") ->
     opens = logs_in = False
     if writes and not any(arguments.get(key) is True for key in _LOOKING):
         rights = any(arguments.get(key) for key in _WITH_RIGHTS.get(name, ()))
-        opens = declaration.toolset == _GRANTING or name in _REACHING or rights or reaches_out(arguments)
+        opens = declaration.toolset == _GRANTING or name in _REACHING or rights
+        opens = opens or reaches_out(arguments, of_guest=declaration.toolset in _OF_GUESTS)
         logs_in = lets_in(arguments) and name not in _MAKERS
     relabels = _relabels({**arguments, "tool": name}) if writes and declaration.toolset != _OTHER_TAGS else frozenset()
     return _intent(
@@ -146,6 +148,8 @@ def intent_of(declaration: Declaration, arguments: Arguments, user: str = "") ->
 
 # Who makes a guest may log in to it.
 _MAKERS = frozenset({"create_vm", "create_lxc", "clone_vm", "clone_lxc", "restore_backup", "provision_vm"})
+# Their options are those of guests.
+_OF_GUESTS = frozenset({"config", "creation", "hardware", "provisioning"})
 # With these a tool only tells what it would do.
 _LOOKING = frozenset({"preview", "check_only"})
 
@@ -180,9 +184,7 @@ def of_request(
     touched = Touched.by({**params, "about": about or {}})
     touched.places(asked.places())
     writes = twin.risk is not Risk.READ
-    making = "create_vm" in twin.tools
-    logs_in = lets_in(params) and not making and by_tool not in _MAKERS
-    privileged = making and path.rstrip("/").endswith("/lxc") and not (asked.given & {"unprivileged", "restore"})
+    logs_in = writes and lets_in(params) and "create_vm" not in twin.tools and by_tool not in _MAKERS
     for_all = twin.everywhere or touched.everyone or (bool(touched.nodes) and twin.worst)
     where = "/" + path.strip("/")
     return _intent(
@@ -197,10 +199,17 @@ def of_request(
         confined=bool(by_tool) or not (twin.worst or twin.everywhere) or _UNDER_GUEST.match(where) is not None,
         command=_command(params.get("command")) if EXEC_TOOL in twin.tools else None,
         stdin=str(params.get("input-data") or ""),
-        grants=writes
-        and (twin.grants or where.startswith(f"/{_GRANTING}") or logs_in or privileged or reaches_out(params)),
-        lets_in=writes and logs_in,
+        grants=writes and (logs_in or _opens(twin, asked, where)),
+        lets_in=logs_in,
     )
+
+
+def _opens(twin: "Twin", asked: "ApiCall", where: str) -> bool:
+    """Whether a write gives rights, or a guest what is its node's. A container is privileged unless told not to be."""
+    making = "create_vm" in twin.tools
+    privileged = making and where.endswith("/lxc") and not (asked.given & {"unprivileged", "restore"})
+    rights = twin.grants or where.startswith(f"/{_GRANTING}")
+    return rights or privileged or reaches_out(asked.params, of_guest=making or "update_vm_config" in twin.tools)
 
 
 def _names(twin: "Twin", by_tool: str) -> tuple[str, ...]:

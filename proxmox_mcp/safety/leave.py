@@ -124,27 +124,7 @@ class Leave:
         )
 
     def _by_command(self, case: Case, preview: Preview, digest: str) -> str:
-        whole = readable(case.given, WHOLE)
-        if (size := len(json.dumps(whole, default=str))) > _LONGEST:
-            raise NotApproved(
-                f"{case.declaration.name} needs a person's approval, and nobody reads {size} characters of arguments; "
-                "nothing was done.",
-                "Give them in smaller parts.",
-            )
-        act = Act(
-            digest,
-            case.scope,
-            case.declaration.name,
-            whole,
-            f"{case.call.pve.cluster} as {case.user}",
-            client_of(case.context),
-            Preview(
-                summary=clean(preview.summary),
-                target=clean(preview.target),
-                facts=[clean(fact) for fact in (*preview.facts, *preview.passing)],
-                fingerprint=preview.fingerprint,
-            ),
-        )
+        act = _act(case, preview, digest)
         try:
             state, request = self._approvals.take(act)
         except OSError as error:
@@ -173,6 +153,31 @@ class Leave:
             f"approve answers it, within {self._settings.approval_minutes:g} minutes. Then call again with the same "
             f"arguments.\n{_for_a_model(preview)}",
         )
+
+
+def _act(case: Case, preview: Preview, digest: str) -> Act:
+    """What is put before a person at the command line, who must be able to read all of it."""
+    whole = readable(case.given, WHOLE)
+    if (size := len(json.dumps(whole, default=str))) > _LONGEST:
+        raise NotApproved(
+            f"{case.declaration.name} needs a person's approval, and nobody reads {size} characters of arguments; "
+            "nothing was done.",
+            "Give them in smaller parts.",
+        )
+    return Act(
+        digest,
+        case.scope,
+        case.declaration.name,
+        whole,
+        f"{case.call.pve.cluster} as {case.user}",
+        client_of(case.context),
+        Preview(
+            summary=clean(preview.summary),
+            target=clean(preview.target),
+            facts=[clean(fact) for fact in (*preview.facts, *preview.passing)],
+            fingerprint=preview.fingerprint,
+        ),
+    )
 
 
 def _for_a_model(preview: Preview) -> str:

@@ -9,7 +9,10 @@ from typing import Any
 
 # Run on the node or are of the node: commands, scripts, snippets, devices, directories.
 _OF_THE_NODE = re.compile(r"args|hookscript|cicustom|lxc(?:\..*)?|entrypoint|(?:hostpci|usb|parallel|virtiofs|dev)\d+")
-_PASSED_THROUGH = re.compile(r"(?:serial|mp|scsi|virtio|ide|sata|unused)\d+|rootfs")
+# What may begin with a slash, and is no file of the node: words, and the time zone of a container.
+_WORDS = frozenset(
+    {"description", "name", "notes", "text", "password", "sshkeys", "ssh_keys", "timezone", "searchdomain", "tags"}
+)
 _HARMLESS = re.compile(r"socket|spice(?:,usb3=[01])?", re.IGNORECASE)
 # What a container does with its node's kernel.
 _FEATURES = re.compile(r"(?:^|[,;\s])(?:mount=|mknod=(?!0)|force_rw_sys=(?!0))")
@@ -20,13 +23,18 @@ _LOGINS = frozenset({"ciuser", "cipassword", "sshkeys"})
 _OFF = frozenset({"0", "false", "no", "off"})
 
 
-def reaches_out(arguments: Mapping[str, Any]) -> bool:
-    """Whether options give a guest what is its node's, or take away what keeps it in or guards it."""
+def reaches_out(arguments: Mapping[str, Any], *, of_guest: bool) -> bool:
+    """Whether options give a guest what is its node's, or take away what keeps it in or guards it.
+
+    Args:
+        arguments: the options, or what holds them.
+        of_guest: they are of a guest, so that a path in one of them is one on its node.
+    """
     for key, value in _options(arguments):
         text = str(value).strip()
         if _OF_THE_NODE.fullmatch(key) and not _HARMLESS.fullmatch(text):
             return True
-        if _PASSED_THROUGH.fullmatch(key) and any(_is_of_the_node(part) for part in text.split(",")):
+        if of_guest and key not in _WORDS and any(_is_of_the_node(part) for part in text.split(",")):
             return True
         if key == "features" and _FEATURES.search(text):
             return True
@@ -55,9 +63,16 @@ def unplugs(options: Mapping[str, Any], unset: Iterable[str]) -> bool:
         text = str(value)
         if key in {"template", "lock"} or _CARD.fullmatch(key):
             return True
-        if _DISK.fullmatch(key) and not (key.startswith("ide") and ("media=cdrom" in text or "cloudinit" in text)):
+        if _DISK.fullmatch(key) and not (key.startswith("ide") and _is_medium(text)):
             return True
     return False
+
+
+def _is_medium(text: str) -> bool:
+    """Whether a drive gets an image, cloud-init, or nothing; another guest's disk may be called a medium, too."""
+    parts = [part.strip().partition("=") for part in text.split(",")]
+    volume = next((value if equals else name for name, equals, value in parts if name == "file" or not equals), "")
+    return volume in {"none", "cdrom"} or ":iso/" in volume or volume.endswith("cloudinit")
 
 
 def lets_in(arguments: Mapping[str, Any]) -> bool:

@@ -62,17 +62,7 @@ class Recorder:
         upids: list[str] = []
         begin = time.monotonic()
         writes = case.intent.risk is not Risk.READ
-        guests, cluster = case.intent.guests, case.call.pve.cluster
-        unless = partial(self._limits.check_start, guests, cluster) if writes else _nothing
-        try:
-            self._audit.append(self._record(case, "begin", approval=approval), unless)
-        except LimitReached as limit:  # others began meanwhile
-            self.note(case, "refused", reason=limit.what)
-            raise
-        except AuditUnwritable as error:
-            if writes:
-                raise
-            logger.warning("%s", error.what)
+        self._begin(case, approval, writes=writes)
         outer, token = started.get(), started.set(upids)
         outcome: dict[str, Any] = {"result": "cancelled"}  # unless it is known to have ended
         try:
@@ -95,6 +85,19 @@ class Recorder:
             end = {"event": "end", "call": case.number, "tool": case.declaration.name, **outcome, "upids": upids}
             also = sorted(set(touched) - case.intent.guests - case.concerned)
             self._try_append({**end, **({"guests": also} if also else {}), "seconds": seconds})
+
+    def _begin(self, case: Case, approval: str, *, writes: bool) -> None:
+        guests, cluster = case.intent.guests | case.concerned, case.call.pve.cluster
+        unless = partial(self._limits.check_start, guests, cluster) if writes else _nothing
+        try:
+            self._audit.append(self._record(case, "begin", approval=approval), unless)
+        except LimitReached as limit:  # others began meanwhile
+            self.note(case, "refused", reason=limit.what)
+            raise
+        except AuditUnwritable as error:
+            if writes:
+                raise
+            logger.warning("%s", error.what)
 
     def note(self, case: Case, event: str, **more: Any) -> None:
         """Record what did not come to be done, without the values of secrets wherever they stand."""

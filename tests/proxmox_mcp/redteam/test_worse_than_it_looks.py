@@ -104,6 +104,14 @@ ASKED: dict[str, Case] = {
     "a file of the node as a disk": ("", config(105, scsi4="file=/etc/shadow")),
     "a file of the node as a medium": ("", config(105, ide2="media=cdrom,file=/etc/shadow")),
     "a file of the node imported": ("", config(105, scsi3="local-lvm:0,import-from=/etc/shadow")),
+    "a file of the node by another name of a drive": ("", config(105, cdrom="/etc/shadow")),
+    "a file of the node in a new VM": ("", ("create_vm", {"name": "x", "options": {"cdrom": "/etc/shadow"}})),
+    "a file of the node as firmware": ("", ("create_vm", {"name": "x", "options": {"efidisk0": "file=/etc/shadow"}})),
+    "another's disk as a medium": ("", config(105, ide2="media=cdrom,file=local-lvm:vm-101-disk-0")),
+    "copies that go with a change of their job": (
+        "",
+        raw("PUT", "/cluster/replication/102-0", remove_job="full"),
+    ),
     "a privileged container by default": (
         "",
         raw("POST", "/nodes/pve1/lxc", vmid=150, ostemplate=TEMPLATE, rootfs="local-lvm:1"),
