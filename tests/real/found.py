@@ -38,6 +38,9 @@ class Found:
     network_pending: bool
     """Changes of its network wait to be applied."""
     virtual_networks: bool
+    interfaces: frozenset[str] = frozenset()
+    backs_up_all: bool = False
+    """A backup job takes all guests there will ever be."""
     throwaway: bool = False
     """Nobody uses the node after the run, so that its own network and services may be changed."""
 
@@ -92,6 +95,8 @@ def look(node: RealNode) -> Found:
         is_root=node.connection.identity == "root@pam",
         firewall_in_use=bool(options or rules or node.get("cluster/firewall/groups")),
         network_pending=node.pending_network(),
+        backs_up_all=any(job.get("all") for job in node.get("cluster/backup")),
+        interfaces=frozenset(str(entry["iface"]) for entry in node.get(f"nodes/{node.name}/network")),
         virtual_networks=bool(node.get("cluster/sdn/zones") or node.get("cluster/sdn/vnets")),
     )
 

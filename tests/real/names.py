@@ -18,6 +18,7 @@ _STORAGE_KEYS = frozenset(("storage", "targetstorage", "target-storage"))
 _NODE_KEYS = frozenset(("node", "target", "nodes"))
 _POOL_KEYS = frozenset(("pool", "poolid"))
 _GROUP_KEYS = frozenset(("groups", "groupid"))
+_JOB_KEYS = frozenset(("id", "job-id"))
 _SMALLEST_ID = 100
 
 
@@ -62,7 +63,7 @@ class Names:
     """Both ways between a scenario's names and a node's.
 
     Args:
-        ids, storages, volumes, users, pools: the node's name for each of the scenario's.
+        ids, storages, volumes, users, pools, groups, jobs: the node's name for each of the scenario's.
         nodes: the scenario's and the node's name of the node.
         identity: who the run logs in as, whom the scenario calls root@pam.
     """
@@ -77,10 +78,12 @@ class Names:
         volumes: Mapping[str, str] | None = None,
         pools: Mapping[str, str] | None = None,
         groups: Mapping[str, str] | None = None,
+        jobs: Mapping[str, str] | None = None,
         identity: str = ROOT,
     ) -> None:
         self.ids, self.storages, self.node, self.users = dict(ids), dict(storages), nodes, dict(users)
         self.volumes, self.pools, self.groups = dict(volumes or {}), dict(pools or {}), dict(groups or {})
+        self.jobs = dict(jobs or {})
         self.identity = identity
         self._ids_back = {there: here for here, there in ids.items()}
         self._there = _Words(*self._places())
@@ -98,6 +101,7 @@ class Names:
         )
         yield _Place(self.pools, _behind("pools/", "pool/"), r"(?=/|$)")
         yield _Place(self.groups, _behind("groups/"), r"(?=/|$)")
+        yield _Place(self.jobs, _behind("cluster/backup/"), r"(?=/|$)")
         yield _Place(dict([self.node]), _behind("nodes/", "UPID:"), r"(?=[:/]|$)")
         yield _Place(self.users, apart, ends)
         kinds = ("qemu/", "lxc/", "qemu-", "lxc-", "vms/", "vm:", "ct:", "vm-", "base-", "subvol-", ":")
@@ -129,6 +133,7 @@ class Names:
             (_STORAGE_KEYS, self.storages),
             (_POOL_KEYS, self.pools),
             (_GROUP_KEYS, self.groups),
+            (_JOB_KEYS, self.jobs),
             (_NODE_KEYS, dict([self.node])),
         ):
             if key in keys:
@@ -142,7 +147,7 @@ class Names:
 
     def _places_back(self) -> Iterable["_Place"]:
         apart, ends = r"(?<![\w.-])", r"(?![\w-]|\.\w)"
-        words = (self.volumes, self.storages, self.users, self.pools, self.groups, dict([self.node]))
+        words = (self.volumes, self.storages, self.users, self.pools, self.groups, self.jobs, dict([self.node]))
         for known in (*words, {ROOT: self.identity}):
             yield _Place({there: here for here, there in known.items() if here != there}, apart, ends)
         yield _Place({str(there): str(here) for here, there in self.ids.items()}, r"(?<![\w.])", r"(?![\w]|\.\d)")

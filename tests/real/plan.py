@@ -106,6 +106,8 @@ class Plan:
         tool, arguments = step.call.tool, step.call.arguments
         if why := risk_of(step, self.scenario, self.found) or self._not_before_9(step):
             return why
+        if tool == "list_unprotected_guests" and self.found.backs_up_all and step.error is None:
+            return "the node has a backup job that takes all guests"
         if tool in _SNAPSHOT_TOOLS and self._in_a_folder(arguments.get("vmid")):
             return "a directory holds no snapshots of containers, and the node has no thin pool"
         text = _text(step)
@@ -170,10 +172,15 @@ class Plan:
             nodes=(self.node, found.node),
             users={userid: f"{PREFIX}{userid}" for userid in users},
             pools={pool: f"{PREFIX}s-{pool}" for pool in pools},
+            jobs={job: f"{PREFIX}{job}" for job in self._backup_jobs()},
             groups={group: f"{PREFIX}{group}" for group in scenario.groups},
             volumes=words,
             identity=identity,
         )
+
+    def _backup_jobs(self) -> set[str]:
+        steps = [step.call for step in self.scenario.contract if "backup_job" in step.call.tool]
+        return {call.arguments["job_id"] for call in steps if "job_id" in call.arguments}
 
 
 def _possible(storage: StorageModel) -> bool:

@@ -16,6 +16,7 @@ POWER = "it would end the node, and the run with it"
 WATCHDOG = "a guest under high availability makes the cluster's manager arm the node's watchdog"
 NODE_FIREWALL = "it would change the firewall of the node itself"
 PENDING = "changes of the node's network that are someone's own wait to be applied"
+OWN_INTERFACE = "the node has an interface of that name"
 VIRTUAL = "the node has virtual networks of its own"
 _TOO_LOW = "is not available at access level"
 _PARAMETER = re.compile(r"[a-z_]+:")
@@ -64,6 +65,8 @@ def _of_the_node(step: ContractStepModel, found: Found) -> Risk | None:
         # What is not applied waits in a file of its own, which is thrown away afterwards.
         if tool.startswith("apply_"):
             return Risk(NETWORK)
+        if step.call.arguments.get("iface") in found.interfaces:
+            return Risk(OWN_INTERFACE, bearable=False)
         return Risk(PENDING, bearable=False) if found.network_pending and "sdn" not in tool else None
     if area == "node_admin":
         return Risk(POWER, bearable=False) if tool == "manage_node_power" else Risk(NODE)

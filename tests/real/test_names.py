@@ -14,6 +14,7 @@ NAMES = Names(
     volumes={"local:vztmpl/a.tar": "local:vztmpl/b.tar", "vmbr0": "vmbr9"},
     pools={"data": "pvemcp-s-data"},
     groups={"ops": "pvemcp-ops"},
+    jobs={"nightly": "pvemcp-nightly"},
     identity="root@pam!run",
 )
 
@@ -32,6 +33,7 @@ TEXTS = {
     f"local:backup/vzdump-qemu-100-{BACKUP}": f"pvemcp-local:backup/vzdump-qemu-9000-{BACKUP}",
     "access/groups/ops": "access/groups/pvemcp-ops",
     "pools/data": "pools/pvemcp-s-data",
+    "cluster/backup/nightly": "cluster/backup/pvemcp-nightly",
 }
 
 
@@ -63,6 +65,11 @@ def test_the_token_of_the_run_is_not_seen() -> None:
 def test_nodes_of_a_rule_keep_their_priorities() -> None:
     assert NAMES.params({"nodes": "pve1:2,pve1"}) == {"nodes": "lab:2,lab"}
     assert NAMES.back({"nodes": "lab:2"}) == {"nodes": "pve1:2"}
+
+
+def test_a_backup_job_is_named_by_its_id() -> None:
+    assert NAMES.params({"id": "nightly", "comment": "nightly"}) == {"id": "pvemcp-nightly", "comment": "nightly"}
+    assert NAMES.back({"id": "pvemcp-nightly"}) == {"id": "nightly"}
 
 
 def test_numbers_are_ids_only_under_the_name_of_one() -> None:

@@ -9,6 +9,7 @@ from tests.contract.runner import FOLDER
 from tests.real.conftest import Served
 from tests.real.node import NodeUnfit
 from tests.real.record import Record
+from tests.real.risks import PENDING
 from tests.real.run import FIRST, LAST, POOL, run_all
 from tests.real.sweep import sweep
 
@@ -135,6 +136,41 @@ def test_a_user_without_rights_is_told_the_command_that_gives_them(served: Serve
     with pytest.raises(NodeUnfit, match=r"lacks Datastore.Allocate.*pveum acl modify / --users 'small@pve'"):
         run_all(node, lambda line: None, only=SOME)
     node.close()
+
+
+def test_what_the_node_has_under_the_names_of_a_scenario_is_not_touched(served: Served) -> None:
+    api = served.simulator.connect()
+    api.cluster.backup.post(id="nightly", schedule="02:00", storage="local", all=1, enabled=0)
+    api.nodes.pve1.network.post(iface="vmbr7", type="bridge", autostart=1)
+    api.nodes.pve1.network.put()
+    before = served.state()
+    node = served.node()
+    names = ("backup-jobs", "networking")
+    record = run_all(node, lambda line: None, only={name: load(FOLDER / "contract" / f"{name}.yaml") for name in names})
+    node.close()
+    assert record.counts()["broken"] == 0, record.differences()
+    assert "make a job" in passed(record, "backup-jobs")
+    assert "the node has a backup job that takes all guests" in record.reasons()
+    assert "networking: make a bridge" in record.reasons()["the node has an interface of that name"]
+    assert served.state() == before
+
+
+def test_changes_of_the_network_that_wait_are_someones_own(served: Served) -> None:
+    served.simulator.connect().nodes.pve1.network.post(iface="vmbr3", type="bridge", autostart=1)
+    before = served.state()
+    node = served.node()
+    record = run_all(node, lambda line: None, only={"networking": load(FOLDER / "contract" / "networking.yaml")})
+    node.close()
+    assert "networking: make a bridge" in record.reasons()[PENDING]
+    assert served.state() == before
+
+
+def test_the_firewall_is_not_switched_on_for_guests_of_others(served: Served) -> None:
+    served.simulator.connect().nodes.pve1.qemu.post(vmid=100, name="theirs", memory=64)
+    node = served.node()
+    record = run_all(node, lambda line: None, told=True, only={"firewall": SOME["firewall"]})
+    node.close()
+    assert list(record.reasons()) == ["it switches the firewall on, which other guests on the node would notice"]
 
 
 def test_pool_and_next_id_that_were_there_are_there_again(served: Served) -> None:
