@@ -36,7 +36,7 @@ class Hardware:
 class Node:
     """One node. `started` is when it booted, `online` whether it answers; `dns` and `config` are as their GETs show.
 
-    `statistics_since` is when its statistics (`rrddata`) begin.
+    `statistics_since` is when its statistics (`rrddata`) begin; `clock_offset` the seconds that its clock is ahead.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Node:
     hosts: str = ""
     config: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     statistics_since: float = 0.0
+    clock_offset: float = 0.0
 
     @property
     def key(self) -> str:

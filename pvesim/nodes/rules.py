@@ -118,7 +118,8 @@ def version(world: World) -> dict[str, str]:
 
 def time_of(world: World, name: str) -> dict[str, Any]:
     """`GET /nodes/{node}/time`: `localtime` is the time of day there, counted as if it were UTC."""
-    node, now = find_node(world, name), int(world.now)
+    node = find_node(world, name)
+    now = int(world.now + node.clock_offset)
     local = datetime.fromtimestamp(now, _zone(node.timezone) or UTC)
     offset = local.utcoffset()
     return {"localtime": now + (int(offset.total_seconds()) if offset else 0), "time": now, "timezone": node.timezone}

@@ -101,7 +101,7 @@ class NodeModel(Model):
     """One node. `network` maps interface names to their options (`type` is required); left out, there is `vmbr0`.
 
     `statistics` says how long ago its statistics begin; left out, they begin with its uptime. `disks` are those that
-    are not in use, by their names below /dev, such as `sdb`.
+    are not in use, by their names below /dev, such as `sdb`. `clock_offset` is how many seconds its clock is ahead.
     """
 
     ip: str | None = None
@@ -110,6 +110,7 @@ class NodeModel(Model):
     statistics: Duration | None = None
     hardware: HardwareModel = HardwareModel()
     timezone: str = "UTC"
+    clock_offset: float = Field(0.0, ge=-86400, le=86400)
     dns: dict[Literal["search", "dns1", "dns2", "dns3"], str] | None = None
     hosts: str | None = None
     config: Options = {}

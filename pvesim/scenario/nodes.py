@@ -84,6 +84,7 @@ def _build_node(context: Context, name: str, model: NodeModel, position: int, cl
             started=context.ago(model.uptime),
             hardware=replace(Hardware(), **given(model.hardware)),
             timezone=model.timezone,
+            clock_offset=model.clock_offset,
             dns=dns,
             hosts=model.hosts if model.hosts is not None else defaults.hosts(name, ip, dns.get("search", "local")),
             config=context.verified("PUT", "/nodes/{node}/config", (*location, "config"), model.config, node=name),

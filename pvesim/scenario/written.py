@@ -67,6 +67,7 @@ def _node(world: World, node: Node) -> dict[str, Any]:
         "uptime": world.now - node.started,
         **_given(hardware=different(node.hardware, Hardware())),
         **({} if node.timezone == "UTC" else {"timezone": node.timezone}),
+        **_given(clock_offset=node.clock_offset or None),
         "dns": plain(node.dns),
         "hosts": node.hosts,
         **_given(config=plain(node.config), services=_services(world, node)),

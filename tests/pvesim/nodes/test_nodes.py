@@ -14,6 +14,7 @@ from pvesim.engine import Simulator
 from pvesim.guests.records import Guest
 from pvesim.metrics import guest_figures
 from pvesim.nodes.records import Node
+from pvesim.scenario import read
 from pvesim.storage.records import Space, Storage
 from tests.pvesim.small_world import GIB, NOW, give, small_simulator
 
@@ -104,6 +105,14 @@ def test_time_of_day(simulator: Simulator) -> None:
     expected = {"localtime": now + 3600, "time": now, "timezone": "Europe/Vienna"}
     assert simulator.request("GET", "/nodes/pve1/time") == expected
     assert simulator.request("GET", "/nodes/pve2/time")["timezone"] == "UTC"
+
+
+def test_a_clock_that_is_wrong() -> None:
+    simulator = Simulator({"nodes": {"pve1": {}, "pve2": {"clock_offset": -90}}})
+    right, wrong = (simulator.request("GET", f"/nodes/{node}/time")["time"] for node in ("pve1", "pve2"))
+    assert wrong - right == -90
+    again = Simulator(read(simulator.dump(), "dump"))
+    assert again.request("GET", "/nodes/pve2/time") == simulator.request("GET", "/nodes/pve2/time")
 
 
 @pytest.mark.parametrize("timezone", ["Mars/Base", "../etc/passwd", "Europe", "", "/etc/localtime"])
