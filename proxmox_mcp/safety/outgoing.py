@@ -13,7 +13,7 @@ from proxmox_mcp.locate import Guests
 from proxmox_mcp.pve import Method, Pve
 from proxmox_mcp.safety.case import Case
 from proxmox_mcp.safety.facts import facts_of
-from proxmox_mcp.safety.intent import RAW_TOOL, Intent, of_request
+from proxmox_mcp.safety.intent import RAW_TOOL, of_request
 from proxmox_mcp.safety.limits import Keeper
 from proxmox_mcp.safety.policy import Policy
 from proxmox_mcp.safety.screen import Screen
@@ -95,7 +95,9 @@ class Outgoing(Pve):
                 "Name what it is to be done with or on, instead of leaving the choice to the tool; if that is refused, "
                 "tell the user.",
             )
-        if not bounds.asked and (verdict.effect == "ask" or _asks_more(intent, case.intent)):
+        # Where nobody was asked, what a rule allowed the call is no leave for what it turns out to be.
+        unasked = verdict.effect == "ask" or (intent.needs_approval and verdict.effect != "allow")
+        if not bounds.asked and unasked:
             why = verdict.reason if verdict.effect == "ask" else "it destroys, interrupts or gives rights"
             raise NotApproved(
                 f"{_further(case, method, path, 'needs a person to be asked')} {why}.",
@@ -109,10 +111,6 @@ class Outgoing(Pve):
 
     async def aclose(self) -> None:
         """Nothing: the connections are the server's."""
-
-
-def _asks_more(intent: Intent, judged: Intent) -> bool:
-    return intent.needs_approval and not judged.needs_approval
 
 
 def _further(case: Case, method: str, path: str, what: str) -> str:

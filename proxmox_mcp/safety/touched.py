@@ -69,8 +69,7 @@ class Touched:
         touched = cls()
         for key, value in leaves("", arguments):
             touched.value(key, str(value))
-        if isinstance(arguments, Mapping):
-            touched.everyone |= any(arguments.get(key) in (True, 1, "1") for key in _ALL_KEYS)
+        touched.everyone |= _says_all(arguments)
         return touched
 
     @property
@@ -155,6 +154,16 @@ def _is_kind(key: str) -> bool:
     """Whether what stands under a name is of a kind that is looked for, whatever it looks like."""
     kinds = (_GUEST_KEY, _NODE_KEY, _STORAGE_KEY, POOL_KEY, TAG_KEY)
     return any(kind.fullmatch(key) for kind in kinds)
+
+
+def _says_all(arguments: Any) -> bool:
+    """Whether it is said, however deep, that all guests are meant."""
+    if not isinstance(arguments, Mapping):
+        return False
+    return any(
+        _says_all(value) or (key in _ALL_KEYS and str(value).lower() in ("true", "1", "yes", "on"))
+        for key, value in arguments.items()
+    )
 
 
 def leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -260,6 +260,16 @@ async def test_what_is_there_for_a_protected_guest_stays(lab: Lab, tool: str, ar
         await attacker.refused(tool, "guest 100 is protected", **arguments)
 
 
+async def test_what_a_rule_allows_does_not_grow_on_its_way(lab: Lab) -> None:
+    async with lab.client(SANDBOX, toolsets=("all",)) as attacker:
+        given = {"schedule": "02:00", "storage": "nas", "vmids": [105], "job_id": "jj"}
+        await attacker.done("create_backup_job", **given)
+        grown = {"all": 1, "mode": "stop"}
+        await attacker.refused("update_backup_job", "needs a person", job_id="jj", options=grown)
+        await attacker.refused("update_backup_job", "needs a person", job_id="jj", options={"vmid": "100,105"})
+        await attacker.done("delete_vm", vmid=105)
+
+
 async def test_guests_that_are_not_named_count(lab: Lab) -> None:
     lab.api().cluster.backup.post(id="every", all=1, storage="nas", schedule="2030-01-01 02:00")
     async with lab.client("[limits]\nguests_per_hour = 1\n", toolsets=("all",)) as attacker:
