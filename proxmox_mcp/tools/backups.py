@@ -130,10 +130,27 @@ async def get_backup_status(
     call: Call, node: NodeName | None = None, limit: Limit = 100, cursor: Cursor | None = None
 ) -> BackupStatus:
     """See which guests have no backup or an old one, and the backup tasks that run or ran last. `node`: its guests."""
-    resources = await call.pve.get("/cluster/resources")
-    found = await _read(call.pve, _places(resources, None, None), None, try_all=False)
+    rows, unread = await backups_by_guest(call, node)
+    if not rows and node is not None:
+        await require_node(call, node)
     tasks = [task_of(record) for record in await call.pve.get("/cluster/tasks") if record["type"] == "vzdump"]
     tasks.sort(key=lambda task: -task.starttime)
+    page, total, following = paginate(rows, _worst_first, limit, cursor)
+    return BackupStatus(
+        total=total,
+        next_cursor=following,
+        guests_without_backup=sum(row.backups == 0 for row in rows),
+        unread=unread or None,
+        running=[task for task in tasks if task.state == "running"],
+        recent=[task for task in tasks if task.state != "running"][:_RECENT_TASKS],
+        guests=page,
+    )
+
+
+async def backups_by_guest(call: Call, node: str | None = None) -> tuple[list[GuestBackup], list[str]]:
+    """Every guest with its backups, by the storages that can be read; and those that cannot, with why."""
+    resources = await call.pve.get("/cluster/resources")
+    found = await _read(call.pve, _places(resources, None, None), None, try_all=False)
     now = await cluster_now(call.pve)
     by_guest: dict[int, list[dict[str, Any]]] = {}
     for record in sorted(found.records, key=_newest_first):
@@ -144,18 +161,7 @@ async def get_backup_status(
         for record in resources
         if record["type"] in {"qemu", "lxc"} and (node is None or record["node"] == node)
     ]
-    if not rows and node is not None:
-        await require_node(call, node)
-    page, total, following = paginate(rows, _worst_first, limit, cursor)
-    return BackupStatus(
-        total=total,
-        next_cursor=following,
-        guests_without_backup=sum(row.backups == 0 for row in rows),
-        unread=found.unread or None,
-        running=[task for task in tasks if task.state == "running"],
-        recent=[task for task in tasks if task.state != "running"][:_RECENT_TASKS],
-        guests=page,
-    )
+    return rows, found.unread
 
 
 def _newest_first(record: dict[str, Any]) -> tuple[int, str, str]:

@@ -11,7 +11,7 @@ from proxmox_mcp.locate import Guest
 from proxmox_mcp.moments import cluster_now
 from proxmox_mcp.results import Result, seconds_text
 from proxmox_mcp.tooling import Call, NodeName, Risk, Vmid
-from proxmox_mcp.tools.backups import GuestBackup, get_backup_status
+from proxmox_mcp.tools.backups import GuestBackup, backups_by_guest
 from proxmox_mcp.tools.finding import diagnosis
 from proxmox_mcp.tools.guests import read_status
 from proxmox_mcp.tools.storage import spaces
@@ -320,29 +320,33 @@ async def _cluster_tasks(call: Call) -> AsyncIterator[Problem]:
 
 
 async def _backups(call: Call, vmid: int | None) -> AsyncIterator[Problem]:
-    status = await get_backup_status(call, limit=500)
-    rows = [row for row in status.guests if vmid in (None, row.vmid)]
+    everything, unreadable = await backups_by_guest(call)
+    rows = sorted((row for row in everything if vmid in (None, row.vmid)), key=lambda row: row.vmid)
     if missing := [row for row in rows if not row.backups]:
         yield Problem(
             severity="warning",
-            what="It has no backup" if vmid else f"{len(missing)} guests have no backup",
+            what="It has no backup" if vmid else f"{_guests(missing, 'has', 'have')} no backup",
             evidence=_named(missing),
             advice="create_backup makes one; a backup job would keep them coming.",
         )
     if old := [row for row in rows if (row.age or 0) > _OLD_BACKUP]:
         yield Problem(
             severity="notice",
-            what="Its newest backup is old" if vmid else f"{len(old)} guests have only old backups",
+            what="Its newest backup is old" if vmid else f"{_guests(old, 'has', 'have')} only old backups",
             evidence=_named(old),
             advice="list_backup_jobs shows whether a job is for them, get_cluster_tasks whether it failed.",
         )
-    for unread in status.unread or ():
+    for unread in unreadable:
         yield Problem(
             severity="notice",
             what="Backups on a storage could not be read",
             evidence=unread,
             advice="What lies there is not counted here.",
         )
+
+
+def _guests(rows: list[GuestBackup], one: str, several: str) -> str:
+    return f"1 guest {one}" if len(rows) == 1 else f"{len(rows)} guests {several}"
 
 
 def _named(rows: list[GuestBackup]) -> str:

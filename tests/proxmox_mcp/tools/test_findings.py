@@ -59,7 +59,7 @@ FINDINGS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {},
         "warning: A task failed in the last day: vzdump of 100 on pve1",
     ),
-    "no backup": (ill("vms", **{"102": {"node": "pve1"}}), {}, "warning: 1 guests have no backup"),
+    "no backup": (ill("vms", **{"102": {"node": "pve1"}}), {}, "warning: 1 guest has no backup"),
     "old snapshot": (
         ill("vms", 100, snapshots=[{"name": "before", "ago": "50d"}]),
         {"snapshot_days": 30},
@@ -92,6 +92,12 @@ async def test_a_cluster_that_is_ill_tells_of_it(
     tell: Tell, simulator: Simulator, arguments: dict[str, Any], says: str
 ) -> None:
     assert says in await told(tell, "diagnose_cluster", **arguments)
+
+
+@pytest.mark.parametrize("simulator", [Simulator({"fleet": {"nodes": 2, "vms": 520}})], ids=["fleet"])
+async def test_every_guest_of_a_large_cluster_counts(tell: Tell, simulator: Simulator) -> None:
+    assert "warning: 520 guests have no backup" in await told(tell, "diagnose_cluster")
+    assert "warning: It has no backup" in await told(tell, "diagnose_guest", vmid=619)
 
 
 HOME = {"home": {"type": "node-affinity", "resources": "vm:101", "nodes": "pve2", "strict": 1}}
