@@ -83,7 +83,7 @@ async def _run_steps(target: Target, session: "_Session", api: Api, told: Told) 
         began = time.monotonic()
         try:
             problems = await _run_step(step, session, answers, target.patience)
-            problems += await _after(step, api, answers, target.patience)
+            problems += await _after(step, api, answers, 0.0 if problems else target.patience)
         except (KeyError, ResourceException) as error:
             problems = [str(error)]
         told(StepRun(step.name, "broken" if problems else "passed", time.monotonic() - began, "; ".join(problems)))
