@@ -135,7 +135,8 @@ async def get_vms(
     """List VMs of the whole cluster with node, state and load. Containers: get_lxc_containers."""
     records = await _guests_of(call, "qemu", node=node, status=status, name=name, tag=tag, pool=pool)
     page, total, following = paginate(records, lambda record: int(record["vmid"]), limit, cursor)
-    return Vms(total=total, next_cursor=following, vms=[guest_row(record, detail) for record in page])
+    rows = [_row_of(record, detail) for record in page]
+    return Vms.model_validate({"total": total, "next_cursor": following, "vms": rows})
 
 
 @inventory.tool(risk=Risk.READ, title="List containers")
@@ -153,7 +154,8 @@ async def get_lxc_containers(
     """List LXC containers of the whole cluster with node, state and load. VMs: get_vms."""
     records = await _guests_of(call, "lxc", node=node, status=status, name=name, tag=tag, pool=pool)
     page, total, following = paginate(records, lambda record: int(record["vmid"]), limit, cursor)
-    return Containers(total=total, next_cursor=following, containers=[guest_row(record, detail) for record in page])
+    rows = [_row_of(record, detail) for record in page]
+    return Containers.model_validate({"total": total, "next_cursor": following, "containers": rows})
 
 
 @inventory.tool(risk=Risk.READ, title="Read the cluster's state")
@@ -219,6 +221,11 @@ def guest_row(record: dict[str, Any], detail: Detail) -> GuestRow:
 
     Of the load it keeps four digits: PVE's seventeen would be a tenth of a long list.
     """
+    return GuestRow(**_row_of(record, detail))
+
+
+def _row_of(record: dict[str, Any], detail: Detail) -> dict[str, Any]:
+    """The fields of such a row; a long list of them is checked all at once, which takes half of the time."""
     concise = _CONCISE if record.get("uptime") else _CONCISE_AT_REST
     shown = concise if detail == "concise" else _FULL
     known = {name: record[name] for name in shown if name in record}
@@ -226,4 +233,4 @@ def guest_row(record: dict[str, Any], detail: Detail) -> GuestRow:
     known["template"] = True if record.get("template") else None
     if detail == "concise" and known.get("cpu") is not None:
         known["cpu"] = round(known["cpu"], 4)
-    return GuestRow(**known)
+    return known
