@@ -130,8 +130,8 @@ def _optional_mark(info: Any) -> Shown | None:
 
 
 def _are_sentences(values: Sequence[Any]) -> bool:
-    """Whether texts would run into each other in one line, with commas between and within."""
-    return len(values) > 1 and any(isinstance(value, str) and ", " in value for value in values)
+    """Whether texts would run into each other in one line: with commas within, or with full stops."""
+    return len(values) > 1 and any(isinstance(value, str) and (", " in value or ". " in value) for value in values)
 
 
 def _plain(value: Any) -> str:

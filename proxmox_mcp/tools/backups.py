@@ -130,7 +130,7 @@ async def get_backup_status(
     call: Call, node: NodeName | None = None, limit: Limit = 100, cursor: Cursor | None = None
 ) -> BackupStatus:
     """See which guests have no backup or an old one, and the backup tasks that run or ran last. `node`: its guests."""
-    rows, unread = await backups_by_guest(call, node)
+    rows, unread, _ = await backups_by_guest(call, node)
     if not rows and node is not None:
         await require_node(call, node)
     tasks = [task_of(record) for record in await call.pve.get("/cluster/tasks") if record["type"] == "vzdump"]
@@ -147,10 +147,11 @@ async def get_backup_status(
     )
 
 
-async def backups_by_guest(call: Call, node: str | None = None) -> tuple[list[GuestBackup], list[str]]:
-    """Every guest with its backups, by the storages that can be read; and those that cannot, with why."""
+async def backups_by_guest(call: Call, node: str | None = None) -> tuple[list[GuestBackup], list[str], int]:
+    """Every guest with its backups; the storages that could not be read, with why; how many there are for backups."""
     resources = await call.pve.get("/cluster/resources")
-    found = await _read(call.pve, _places(resources, None, None), None, try_all=False)
+    places = _places(resources, None, None)
+    found = await _read(call.pve, places, None, try_all=False)
     now = await cluster_now(call.pve)
     by_guest: dict[int, list[dict[str, Any]]] = {}
     for record in sorted(found.records, key=_newest_first):
@@ -161,7 +162,7 @@ async def backups_by_guest(call: Call, node: str | None = None) -> tuple[list[Gu
         for record in resources
         if record["type"] in {"qemu", "lxc"} and (node is None or record["node"] == node)
     ]
-    return rows, found.unread
+    return rows, found.unread, len(places)
 
 
 def _newest_first(record: dict[str, Any]) -> tuple[int, str, str]:

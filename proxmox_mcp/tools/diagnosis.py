@@ -25,6 +25,7 @@ _OLD_BACKUP = 7 * 86_400
 _DRIFT = 5
 _RECENT = 86_400
 _MOST_NAMED = 12
+_NOWHERE = " (there is no storage for backups, or none that the configured user may see)"
 _AFTER_AN_ERROR = (
     "Put right what stopped it; then set_ha_resource with state disabled clears the error, and state started starts it."
 )
@@ -320,13 +321,13 @@ async def _cluster_tasks(call: Call) -> AsyncIterator[Problem]:
 
 
 async def _backups(call: Call, vmid: int | None) -> AsyncIterator[Problem]:
-    everything, unreadable = await backups_by_guest(call)
+    everything, unreadable, places = await backups_by_guest(call)
     rows = sorted((row for row in everything if vmid in (None, row.vmid)), key=lambda row: row.vmid)
     if missing := [row for row in rows if not row.backups]:
         yield Problem(
             severity="warning",
             what="It has no backup" if vmid else f"{_guests(missing, 'has', 'have')} no backup",
-            evidence=_named(missing),
+            evidence=_named(missing) + ("" if places else _NOWHERE),
             advice="create_backup makes one; a backup job would keep them coming.",
         )
     if old := [row for row in rows if (row.age or 0) > _OLD_BACKUP]:

@@ -93,6 +93,7 @@ async def choose_storage(call: Call, node: str, content: Content) -> str:
         if record["node"] == node and record.get("status") == "available" and content in _words(record.get("content"))
     ]
     if not records:
+        await require_node(call, node, online=True)  # Of a node that is off, no storage works.
         raise InvalidArgument(
             f"No storage on node {node} takes {content}, or none that the user may see.",
             "See get_storage_list for what each storage is for, and get_storage for where it works.",

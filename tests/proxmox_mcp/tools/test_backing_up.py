@@ -9,6 +9,13 @@ from tests.proxmox_mcp.tools.conftest import Era, Tell
 
 pytestmark = pytest.mark.anyio
 
+
+async def test_a_guest_on_a_node_that_is_off(tell: Tell, simulator: Simulator) -> None:
+    simulator.faults.cause(node_offline="pve3")
+    reply = await tell("create_backup", vmid=102)
+    assert reply.text == "Node pve3 is offline. Use another node meanwhile; get_nodes lists them."
+
+
 OPERATOR = "mcp@pve!operator"
 OF_WEB = "nas:backup/vzdump-qemu-100-2026_03_14-02_02_53.vma.zst"
 OF_DNS = "nas:backup/vzdump-lxc-200-2026_03_14-02_11_53.tar.zst"

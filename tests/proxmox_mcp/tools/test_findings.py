@@ -100,6 +100,13 @@ async def test_every_guest_of_a_large_cluster_counts(tell: Tell, simulator: Simu
     assert "warning: It has no backup" in await told(tell, "diagnose_guest", vmid=619)
 
 
+@pytest.mark.parametrize("simulator", [Simulator("least-privilege")], ids=["least-privilege"])
+async def test_who_sees_no_storage_does_not_know_of_backups(tell: Tell, simulator: Simulator) -> None:
+    reply = await tell("diagnose_guest", vmid=100, _user="olga@pve!assistant")
+    [problem] = [problem for problem in reply.data["problems"] if problem["what"] == "It has no backup"]
+    assert "no storage for backups, or none that the configured user may see" in problem["evidence"]
+
+
 HOME = {"home": {"type": "node-affinity", "resources": "vm:101", "nodes": "pve2", "strict": 1}}
 
 
