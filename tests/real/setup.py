@@ -57,9 +57,11 @@ class Setup:
             if int(guest["vmid"]) in own
         }
         mine = {f"storage/{self.found.node}/{storage}" for storage in self.names.storages.values()}
-        return all(_is_right(told.get(id, {}), guest) for id, guest in guests.items()) and all(
-            entry.get("status") == "available" for id, entry in told.items() if id in mine
-        )
+        models = {**self.plan.vms, **self.plan.containers}
+        moulds = {self.names.ids[vmid] for vmid, model in models.items() if model.config.get("template")}
+        return all(
+            _is_right(told.get(id, {}), guest, int(guest["vmid"]) in moulds) for id, guest in guests.items()
+        ) and all(entry.get("status") == "available" for id, entry in told.items() if id in mine)
 
     # -- storages ------------------------------------------------------------------------------------------------------
 
@@ -232,12 +234,12 @@ def _kind(model: VmModel | ContainerModel) -> str:
     return "lxc" if isinstance(model, ContainerModel) else "qemu"
 
 
-def _is_right(told: Mapping[str, Any], guest: Mapping[str, Any]) -> bool:
+def _is_right(told: Mapping[str, Any], guest: Mapping[str, Any], is_template: bool) -> bool:
     """Whether the cluster knows a guest as its node does. Whether a VM is paused, only the cluster's list says."""
     running = told.get("status") not in ("unknown", "stopped", None)
     return (
         told.get("name") == guest.get("name")
-        and bool(told.get("template")) == bool(guest.get("template"))
+        and bool(told.get("template")) == is_template
         and told.get("status") not in ("unknown", None)
         and running == (guest["status"] == "running")
     )

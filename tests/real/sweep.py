@@ -98,31 +98,30 @@ def _kept(node: RealNode, first: int, last: int) -> Iterator[str]:
 
 def _guests(node: RealNode, first: int, last: int) -> Iterator[str]:
     # The node's own lists, for those of the cluster lag behind.
-    guests = [
-        {**guest, "type": kind, "vmid": int(guest["vmid"])}
+    paths = [
+        f"nodes/{node.name}/{kind}/{guest['vmid']}"
         for kind in ("qemu", "lxc")
         for guest in node.get(f"nodes/{node.name}/{kind}")
         if first <= int(guest["vmid"]) <= last
     ]
-    paths = {f"nodes/{node.name}/{guest['type']}/{guest['vmid']}": bool(guest.get("template")) for guest in guests}
-    for path in paths:
-        _unlock(node, path)
+    templates = {path: bool(_unlocked(node, path).get("template")) for path in paths}
     running = [path for path in paths if node.get(f"{path}/status/current")["status"] == "running"]
     node.together(("post", f"{path}/status/stop", {}) for path in running)
     whole = {"purge": 1, "destroy-unreferenced-disks": 1}
     # What was cloned from a template goes before it.
     for template in (False, True):
-        node.together(("delete", path, whole) for path, is_template in paths.items() if is_template == template)
+        node.together(("delete", path, whole) for path in paths if templates[path] == template)
     yield from (" ".join(path.split("/")[2:]) for path in paths)
 
 
-def _unlock(node: RealNode, path: str) -> None:
-    config = node.get(f"{path}/config")
+def _unlocked(node: RealNode, path: str) -> dict[str, Any]:
+    """The configuration of a guest that nothing keeps from being removed any more."""
+    config: dict[str, Any] = node.get(f"{path}/config")
     hinders = [key for key in ("lock", "protection") if config.get(key)]
-    if not hinders:
-        return
-    skip = {"skiplock": 1} if "lock" in hinders and "/qemu/" in path else {}
-    node.put(f"{path}/config", delete=",".join(hinders), **skip)
+    if hinders:
+        skip = {"skiplock": 1} if "lock" in hinders and "/qemu/" in path else {}
+        node.put(f"{path}/config", delete=",".join(hinders), **skip)
+    return config
 
 
 def _firewall(node: RealNode) -> Iterator[str]:

@@ -9,7 +9,7 @@ from tests.contract.runner import FOLDER
 from tests.real.conftest import Served
 from tests.real.node import NodeUnfit
 from tests.real.record import Record
-from tests.real.risks import PENDING
+from tests.real.risks import NETWORK, PENDING, WATCHDOG
 from tests.real.run import FIRST, LAST, POOL, run_all
 from tests.real.sweep import sweep
 
@@ -64,17 +64,34 @@ def passed(record: Record, scenario: str) -> set[str]:
 
 
 def test_what_concerns_the_node_as_a_whole_is_run_where_nobody_needs_it_afterwards(served: Served) -> None:
-    networking = {"networking": load(FOLDER / "contract" / "networking.yaml")}
+    names = ("networking", "availability")
+    both = {name: load(FOLDER / "contract" / f"{name}.yaml") for name in names}
     before = served.state()
     node = served.node()
-    spared = run_all(node, lambda line: None, only=networking)
+    spared = run_all(node, lambda line: None, only=both)
     assert served.state() == before
-    used = run_all(node, lambda line: None, only=networking, throwaway=True)
+    used = run_all(node, lambda line: None, only=both, throwaway=True)
+    assert node.get("cluster/ha/resources") == node.get("cluster/ha/rules") == []
     node.close()
-    assert "it would change the node's own network" in spared.reasons()
-    assert used.counts()["broken"] == 0, [run for runs in used.scenarios.values() for run in runs if run.why]
-    more = passed(used, "networking") - passed(spared, "networking")
-    assert {"apply it", "apply the virtual networks"} <= more
+    assert {NETWORK, WATCHDOG} <= spared.reasons().keys()
+    assert used.counts()["broken"] == 0, used.differences()
+    assert {"apply it", "apply the virtual networks"} <= passed(used, "networking") - passed(spared, "networking")
+    assert {"put a guest under HA", "make a rule"} <= passed(used, "availability") - passed(spared, "availability")
+
+
+def test_a_token_can_do_all_but_lock_guests(served: Served) -> None:
+    users = served.simulator.connect().access.users
+    secret = users("root@pam").token("run").post(privsep=0)["value"]
+    before = served.state()
+    node = served.node(password=None, token_name="run", token_value=secret)
+    names = ("diagnosis", "snapshots")
+    record = run_all(node, lambda line: None, only={name: load(FOLDER / "contract" / f"{name}.yaml") for name in names})
+    node.close()
+    assert record.counts()["broken"] == 0, record.differences()
+    assert (
+        "diagnosis: what is wrong with a guest" in record.reasons()["only root@pam, with its password, can lock guests"]
+    )
+    assert served.state() == before
 
 
 def test_a_state_that_the_node_refuses_is_told_and_the_next_scenario_runs(served: Served) -> None:
