@@ -10,7 +10,7 @@ from pydantic import Field
 from proxmox_mcp.errors import InvalidArgument, ProxmoxError
 from proxmox_mcp.results import Page, Result, paginate
 from proxmox_mcp.tooling import Call, Cursor, Limit, NodeName, Risk, Toolset
-from proxmox_mcp.tools.inventory import PoolFilter, TagFilter, matches, tags_of
+from proxmox_mcp.tools.inventory import PoolFilter, TagFilter, matches, tags_of, unknown_labels
 from proxmox_mcp.tools.placing import require_node
 
 diagnosis = Toolset("diagnosis", "Find guests, and what is wrong with them or the cluster", default=False)
@@ -33,8 +33,9 @@ class FoundGuest(Result):
 
 
 class FoundGuests(Page):
-    """Guests that fit."""
+    """Guests that fit; `note` says which tag or pool no guest has, where that is why none fits."""
 
+    note: str | None = None
     unread: list[str] | None = None
     """Guests whose addresses could not be read, and why."""
     guests: list[FoundGuest]
@@ -74,6 +75,7 @@ async def find_guests(
     return FoundGuests(
         total=total,
         next_cursor=following,
+        note=None if records else await unknown_labels(call, tag, pool),
         unread=unread or None,
         guests=[_found(record, by.get(record["vmid"])) for record in page],
     )

@@ -14,7 +14,7 @@ from proxmox_mcp.tooling import Call, NodeName, Risk, StorageName, Toolset, Vmid
 from proxmox_mcp.tools.config import ConfigChange, change_config
 from proxmox_mcp.tools.creation import Bridge, Gateway, Gigabytes, Ip, address_option
 from proxmox_mcp.tools.inventory import tags_of
-from proxmox_mcp.tools.placing import choose_storage
+from proxmox_mcp.tools.placing import choose_storage, require_bridge
 from proxmox_mcp.tools.writing import GuestTask, follow, word_of
 
 hardware = Toolset("hardware", "Disks, network cards, tags and notes of guests", default=False)
@@ -144,6 +144,8 @@ async def set_nic(
         raise InvalidArgument(
             "model is for VMs, ip for containers.", "A VM's address is set by its cloud-init options."
         )
+    if bridge is not None:
+        await require_bridge(call, guest.node, bridge)
     config = await call.pve.get(f"{guest.path}/config")
     if nic is not None and nic not in config:
         raise InvalidArgument(f"{word_of(guest)} has no card {nic}.", "Leave nic out to add one.")

@@ -60,14 +60,16 @@ class GuestRow(Result):
 
 
 class Vms(Page):
-    """VMs of the cluster."""
+    """VMs of the cluster. `note` says which tag or pool no guest has, where that is why nothing fits."""
 
+    note: str | None = None
     vms: list[GuestRow]
 
 
 class Containers(Page):
-    """Containers of the cluster."""
+    """Containers of the cluster; `note` as for VMs."""
 
+    note: str | None = None
     containers: list[GuestRow]
 
 
@@ -136,7 +138,8 @@ async def get_vms(
     records = await _guests_of(call, "qemu", node=node, status=status, name=name, tag=tag, pool=pool)
     page, total, following = paginate(records, lambda record: int(record["vmid"]), limit, cursor)
     rows = [_row_of(record, detail) for record in page]
-    return Vms.model_validate({"total": total, "next_cursor": following, "vms": rows})
+    note = None if rows else await unknown_labels(call, tag, pool)
+    return Vms.model_validate({"total": total, "next_cursor": following, "note": note, "vms": rows})
 
 
 @inventory.tool(risk=Risk.READ, title="List containers")
@@ -155,7 +158,8 @@ async def get_lxc_containers(
     records = await _guests_of(call, "lxc", node=node, status=status, name=name, tag=tag, pool=pool)
     page, total, following = paginate(records, lambda record: int(record["vmid"]), limit, cursor)
     rows = [_row_of(record, detail) for record in page]
-    return Containers.model_validate({"total": total, "next_cursor": following, "containers": rows})
+    note = None if rows else await unknown_labels(call, tag, pool)
+    return Containers.model_validate({"total": total, "next_cursor": following, "note": note, "containers": rows})
 
 
 @inventory.tool(risk=Risk.READ, title="Read the cluster's state")
@@ -190,6 +194,24 @@ async def _guests_of(call: Call, kind: Kind, **wanted: str | None) -> Collection
     if not records and wanted["node"] is not None:
         await require_node(call, wanted["node"])
     return records
+
+
+_MOST_LABELS = 30
+
+
+async def unknown_labels(call: Call, tag: str | None, pool: str | None) -> str | None:
+    """Which of a tag and a pool no guest has at all, with those that there are; from the list that was read already."""
+    records = await call.guests.records(fresh=False)
+    told = []
+    for word, wanted, known in (
+        ("tag", tag, {label for record in records for label in tags_of(record)}),
+        ("pool", pool, {str(record["pool"]) for record in records if record.get("pool")}),
+    ):
+        if wanted is not None and wanted not in known:
+            told.append(
+                f"No guest has the {word} {wanted}; there are: {', '.join(sorted(known)[:_MOST_LABELS]) or 'none'}."
+            )
+    return " ".join(told) or None
 
 
 def matches(

@@ -39,6 +39,21 @@ async def require_node(call: Call, node: str, *, online: bool = False) -> None:
         raise InvalidArgument(f"Node {node} is {states[node]}.", "Use another node meanwhile; get_nodes lists them.")
 
 
+async def require_bridge(call: Call, node: str, bridge: str) -> None:
+    """Refuse a bridge that a node does not have (`GET /nodes/{node}/network`): PVE takes any name, and no start works.
+
+    Raises:
+        InvalidArgument: there is no such bridge or virtual network, though there are others.
+    """
+    records = await call.pve.get(f"/nodes/{node}/network", type="any_bridge")
+    names = sorted(record["iface"] for record in records)
+    if names and bridge not in names:
+        raise InvalidArgument(
+            f"There is no bridge {bridge} on node {node} that the configured user may use; there are: {', '.join(names)}.",
+            "Name one of them, or make it with set_node_interface and apply_node_network.",
+        )
+
+
 async def choose_node(call: Call, storages: Sequence[str] = ()) -> str:
     """The node that is online, reaches the storages, and has most memory free (`GET /cluster/resources`).
 

@@ -60,6 +60,25 @@ async def test_a_node_that_there_is_not_is_no_empty_list(
     assert (await tell(tool, node="pve3", tag="nonesuch")).data[rows] == []
 
 
+@pytest.mark.parametrize(
+    ("tool", "filters", "note"),
+    [
+        ("get_vms", {"pool": "labs"}, "No guest has the pool labs; there are: lab, production."),
+        ("find_guests", {"tag": "prud"}, "No guest has the tag prud; there are: db, desktop, infra, "),
+        ("get_lxc_containers", {"tag": "db"}, None),
+        ("get_vms", {"name": "nobody"}, None),
+        ("find_guests", {"pool": "lab", "status": "running"}, None),
+    ],
+)
+async def test_a_label_that_no_guest_has_is_told(
+    tell: Tell, tool: str, filters: dict[str, Any], note: str | None
+) -> None:
+    reply = await tell(tool, **filters)
+    assert reply.data["total"] == 0
+    assert reply.data.get("note", "").startswith(note) if note else "note" not in reply.data
+    assert reply.requests == ["GET /cluster/resources"]
+
+
 async def test_a_row_says_what_is_special_about_a_guest(tell: Tell) -> None:
     rows = {vm["vmid"]: vm for vm in (await tell("get_vms")).data["vms"]}
     assert rows[106]["lock"] == "backup"
