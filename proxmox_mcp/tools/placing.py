@@ -48,8 +48,9 @@ async def require_bridge(call: Call, node: str, bridge: str) -> None:
     records = await call.pve.get(f"/nodes/{node}/network", type="any_bridge")
     names = sorted(record["iface"] for record in records)
     if names and bridge not in names:
+        there = ", ".join(names)
         raise InvalidArgument(
-            f"There is no bridge {bridge} on node {node} that the configured user may use; there are: {', '.join(names)}.",
+            f"There is no bridge {bridge} on node {node} that the configured user may use; there are: {there}.",
             "Name one of them, or make it with set_node_interface and apply_node_network.",
         )
 
