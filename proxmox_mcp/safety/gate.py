@@ -28,6 +28,7 @@ from proxmox_mcp.safety.outgoing import Bounds, outgoing
 from proxmox_mcp.safety.policy import Policy, Verdict
 from proxmox_mcp.safety.preview import bound
 from proxmox_mcp.safety.recording import Recorder
+from proxmox_mcp.safety.screen import screened
 from proxmox_mcp.safety.secret_names import clash
 from proxmox_mcp.settings import Settings
 from proxmox_mcp.tooling import ALLOWED, Call, Declaration, Risk
@@ -65,7 +66,8 @@ class Gate:
             ProxmoxError: whatever the tool raises.
         """
         given = normal(declaration, given)
-        intent = intent_of(declaration, await resolved(declaration, call, given), call.pve.user)
+        seen = screened(call, self._policy, intent_of(declaration, given, call.pve.user))
+        intent = intent_of(declaration, await resolved(declaration, seen, given), call.pve.user)
         case = Case(secrets.token_hex(6), declaration, call, dict(given), context, intent)
         try:
             outcome = await self._admit(case)
@@ -150,11 +152,15 @@ class Gate:
         intent, verdict = case.intent, await self._permit(case)
         if verdict.effect != "ask" and (verdict.effect == "allow" or not intent.needs_approval):
             return case, verdict.reason if verdict.effect == "allow" else _NOT_NEEDED, False
-        preview = bound(await preview_for(case.declaration, case.call, case.given, intent))
+        preview = bound(await self._preview(case))
         answer = await self._leave.approve(case, preview, verdict)
         if isinstance(answer, InputRequiredResult):
             return answer
         return await self._still_the_same(case, preview), answer, True
+
+    async def _preview(self, case: Case) -> Preview:
+        seen = screened(case.call, self._policy, case.intent)
+        return await preview_for(case.declaration, seen, case.given, case.intent)
 
     async def _judge(self, case: Case) -> Verdict:
         policy, intent = self._policy, case.intent
@@ -170,7 +176,7 @@ class Gate:
         Raises:
             Refused: something was changed meanwhile.
         """
-        again = bound(await preview_for(case.declaration, case.call, case.given, case.intent))
+        again = bound(await self._preview(case))
         if again.fingerprint != preview.fingerprint:
             raise ChangedSincePreview(
                 f"{preview.target} was changed after its state was shown for approval; nothing was done.",

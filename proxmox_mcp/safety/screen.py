@@ -7,14 +7,17 @@ answer, the records that name it are left out, and counted.
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from proxmox_mcp.errors import NotAllowed
+from proxmox_mcp.locate import Guests
 from proxmox_mcp.pve import Method, Pve
 from proxmox_mcp.safety.facts import Facts
 from proxmox_mcp.safety.intent import Intent, reading
 from proxmox_mcp.safety.policy import Policy
 from proxmox_mcp.safety.touched import leaves, named_by
+from proxmox_mcp.tasks import Tasks
 from proxmox_mcp.tooling import Call, Risk
 
 # Several guests named in one text, as a backup job does: who may not see one of them may see the job.
@@ -101,6 +104,14 @@ class Screen(Pve):
             if effect == "deny" or (effect == "ask" and not (self._approved and vmid in self._asked_for)):
                 unseen.add(vmid)
         return frozenset(unseen)
+
+
+def screened(call: Call, policy: Policy, intent: Intent) -> Call:
+    """What is read by before a call is made: what is shown of it must show no guest that it may not show itself."""
+    if not policy.on_reads:
+        return call
+    screen = Screen(call, policy, intent, approved=True)
+    return replace(call, pve=screen, guests=Guests(screen), tasks=Tasks(screen))
 
 
 def guests_in(answer: Any) -> frozenset[int]:

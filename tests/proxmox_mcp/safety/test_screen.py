@@ -265,3 +265,23 @@ async def test_writes_that_go_by_what_they_read_do_not_show_it(zoo: Simulator, t
 )
 def test_guests_are_found_in_answers(answer: Any, guests: set[int]) -> None:
     assert guests_in(answer) == guests
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("delete_vm", {"vmid": 108}),
+        ("manage_vm", {"vmid": 108, "action": "stop"}),
+        ("rollback_snapshot", {"vmid": 108, "name": "x"}),
+        ("execute_vm_command", {"vmid": 108, "command": "id"}),
+        ("manage_node_service", {"node": "pve2", "service": "nginx", "action": "stop"}),
+    ],
+)
+async def test_what_is_shown_before_a_call_tells_nothing_of_it(
+    zoo: Simulator, tmp_path: Path, tool: str, arguments: dict[str, Any]
+) -> None:
+    rule = 'guests = [101]\nrisks = ["read"]'
+    async with Client(server(zoo.fork(), tmp_path, rule, access="admin", approval="command")) as client:
+        result = await client.call_tool(tool, arguments)
+    assert result.is_error
+    assert not betrays(str(result.content))
