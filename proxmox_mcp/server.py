@@ -23,7 +23,7 @@ from pydantic import AnyUrl, ValidationError
 
 from proxmox_mcp import __version__
 from proxmox_mcp.completions import add_completions
-from proxmox_mcp.errors import ProxmoxError
+from proxmox_mcp.errors import ProxmoxError, WrongKind
 from proxmox_mcp.handed_out import tell
 from proxmox_mcp.locate import Guests
 from proxmox_mcp.malformed import Answering, explaining, shortened
@@ -39,7 +39,7 @@ from proxmox_mcp.safety.secret_names import secrets_in
 from proxmox_mcp.settings import Settings
 from proxmox_mcp.task_handles import TaskHandles
 from proxmox_mcp.tasks import TaskResult, Tasks
-from proxmox_mcp.tooling import ALLOWED, Call, Declaration, argument_errors, build_tool, chosen
+from proxmox_mcp.tooling import ALLOWED, Call, Declaration, argument_errors, build_tool, chosen, twin_of
 from proxmox_mcp.tools import toolsets_for
 from proxmox_mcp.tools.tasks import get_task_status, stop_task
 
@@ -205,6 +205,8 @@ class ProxmoxServer(MCPServer[TaskGroup]):
 
     def _advice(self, name: str, error: ToolError) -> str:
         cause = error.__cause__
+        if isinstance(cause, WrongKind) and (twin := twin_of(name, self.declarations)) is not None:
+            return f"{cause.what} Use {twin}."
         if isinstance(cause, ProxmoxError):
             return str(cause)
         if isinstance(error, UnexpectedToolError):

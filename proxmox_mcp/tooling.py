@@ -24,7 +24,7 @@ before every call. A declaration tells it what it must know:
 
 import difflib
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache, partial
@@ -239,6 +239,17 @@ def _require_known(kind: str, given: Iterable[str], known: Iterable[str]) -> Non
 
 
 AnyContext = Context[Any, Any]
+
+
+def twin_of(name: str, known: Container[str]) -> str | None:
+    """The tool that does to containers what the one of that name does to VMs, or the other way round."""
+    if "_vm" in name:
+        near = (name.replace("_vm", "_lxc"), name.replace("_vm", "_lxc_container"))
+    else:
+        near = (name.replace("_lxc_container", "_vm"), name.replace("_lxc", "_vm"))
+    return next((twin for twin in near if twin != name and twin in known), None)
+
+
 CarryOut = Callable[[Declaration, AnyContext, dict[str, Any]], Awaitable[CallToolResult | InputRequiredResult]]
 """Carries a call out: the declaration, the SDK's context, the checked arguments."""
 

@@ -15,7 +15,9 @@ from proxmox_mcp.tooling import (
     allowed,
     build_tool,
     chosen,
+    twin_of,
 )
+from proxmox_mcp.tools import TOOLSETS
 
 made = Toolset("made", "For these tests")
 
@@ -160,3 +162,12 @@ def test_only_tools_that_change_something_are_confirmed(confirm: bool) -> None:
         if "confirm" in build_tool(tool, unused, confirm=confirm).parameters["properties"]
     ]
     assert taken == (["stop", "change", "delete"] if confirm else [])
+
+
+def test_tools_for_vms_and_for_containers_know_each_other() -> None:
+    known = {tool.name for toolset in TOOLSETS for tool in toolset.declarations}
+    pairs = {name: twin for name in known if (twin := twin_of(name, known)) is not None}
+    assert {pairs[twin] for twin in pairs.values()} == set(pairs), "each is the twin of its twin"
+    assert {name for name in known if "_lxc" in name} <= set(pairs)
+    assert (pairs["get_vm_info"], pairs["manage_lxc_container"]) == ("get_lxc_container_info", "manage_vm")
+    assert twin_of("get_vm_info", {"get_vm_info"}) is None
