@@ -123,7 +123,7 @@ def main(
         way: Any = {"ca": ca, "fingerprint": fingerprint, "insecure": insecure, "timeout": timeout}
         node = RealNode(connection(url, user, password, token, **way))
         if only_sweep:
-            for line in sweep(node, pool or POOL, first, last):
+            for line in sweep(node, pool):
                 typer.echo(f"removed {line}")
             return
         chosen = picked(scenario or [""])

@@ -21,6 +21,7 @@ def begin(node: RealNode, found: Found, pool: str, first: int, last: int) -> Non
     check_range(node, found, first, last)
     before = _before(node, pool)
     kept = {
+        "range": [first, last],
         "next-id": node.get("cluster/options").get("next-id"),
         "pool": before,
         "firewall": found.firewall_in_use,
@@ -34,25 +35,23 @@ def begin(node: RealNode, found: Found, pool: str, first: int, last: int) -> Non
     node.put("cluster/options", **{"next-id": f"lower={first},upper={last + 1}"})
 
 
-def end(node: RealNode, pool: str) -> bool:
-    """Put back what was before, and remove or unmark the pool; whether there was a run to end."""
-    marked = _before(node, pool)
-    if marked is None or not str(marked.get("comment", "")).startswith(MARK):
-        return False
-    kept = json.loads(marked["comment"].removeprefix(MARK))
+def end(node: RealNode, pool: str) -> None:
+    """Put back what was before, and remove or unmark the pool, if a run has begun there."""
+    kept = begun(node).get(pool)
+    if kept is None:
+        return
     _empty(node, firewall=not kept["firewall"], network=not kept["network"], virtual=not kept["virtual"])
     _restore_next_id(node, kept["next-id"])
     if kept["pool"] is None:
         node.delete("pools", poolid=pool)
     else:
         node.put("pools", poolid=pool, comment=kept["pool"].get("comment", ""))
-    return True
 
 
-def begun(node: RealNode, pool: str) -> bool:
-    """Whether a run has begun there and was not ended."""
-    marked = _before(node, pool)
-    return marked is not None and str(marked.get("comment", "")).startswith(MARK)
+def begun(node: RealNode) -> dict[str, dict[str, Any]]:
+    """The pools of runs that have begun and were not ended, with what was before; `range` is the run's ids."""
+    comments = {entry["poolid"]: str(entry.get("comment", "")) for entry in node.get("pools")}
+    return {pool: json.loads(text.removeprefix(MARK)) for pool, text in comments.items() if text.startswith(MARK)}
 
 
 def put_back(node: RealNode, found: Found) -> None:

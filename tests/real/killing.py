@@ -14,7 +14,6 @@ import typer
 from pvesim import Simulator
 from pvesim.serve import SimServer, make_identity
 from tests.real.conftest import Served, settled
-from tests.real.run import FIRST, LAST, POOL
 from tests.real.sweep import sweep
 
 TIMES = 10
@@ -32,7 +31,7 @@ def main() -> None:
             moment = random.uniform(0.0, LONGEST)
             told = kill(served, moment)
             node = served.node()
-            removed = sweep(node, POOL, FIRST, LAST) if served.state() != before else []
+            removed = sweep(node) if served.state() != before else []
             node.close()
             left = "as it was" if served.state() == before else "NOT as it was"
             typer.echo(f"killed after {moment:4.1f} s, behind {told!r}: {len(removed)} things swept, {left}")

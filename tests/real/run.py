@@ -77,8 +77,8 @@ def run_all(
     found = replace(look(node), throwaway=throwaway)
     for line in found.lines():
         say(line)
-    if journal.begun(node, pool):
-        raise NodeUnfit(f"The pool {pool} says that a run was broken off: sweep the node first (--sweep).")
+    if left := ", ".join(journal.begun(node)):
+        raise NodeUnfit(f"The pool {left} says that a run was broken off: sweep the node first (--sweep).")
     check_free(found, told=told)
     chosen = only or contracts()
     check_room(chosen, first, last)

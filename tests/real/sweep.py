@@ -16,22 +16,28 @@ _PATIENCE = 120.0
 _WAITED_FOR = frozenset(("vzdump", "download", "imgcopy", "imgdel"))
 
 
-def sweep(node: RealNode, pool: str, first: int, last: int) -> list[str]:
-    """Remove everything that a run made, and put the rest back.
+def sweep(node: RealNode, pool: str | None = None) -> list[str]:
+    """Remove everything that runs made and left, and put the rest back.
+
+    Args:
+        pool: that of one run; otherwise all that have a run's mark.
 
     Returns:
         What was removed, a line for each.
 
     Raises:
-        NodeUnfit: the node has no journal of a run: guests in the range would be someone's own.
+        NodeUnfit: the node has no such mark: guests in a range of ids would be someone's own.
         SetupFailed: something cannot be removed.
     """
     look(node)
-    if not journal.begun(node, pool):
-        raise NodeUnfit(f"There is no pool {pool} with the mark of a run on the node, so nothing is removed.")
-    removed = clear(node, first, last)
-    ended = end(node, pool)
-    return [*removed, *ended]
+    marked = {name: kept for name, kept in journal.begun(node).items() if pool in (None, name)}
+    if not marked:
+        which = f"pool {pool}" if pool else "pool"
+        raise NodeUnfit(f"There is no {which} with the mark of a run on the node, so nothing is removed.")
+    removed: list[str] = []
+    for name, kept in marked.items():
+        removed += [*clear(node, *kept["range"]), *end(node, name)]
+    return removed
 
 
 def end(node: RealNode, pool: str) -> list[str]:

@@ -15,7 +15,7 @@ from pvesim.scenario import load
 from tests.contract.runner import FOLDER
 from tests.real.conftest import Served
 from tests.real.node import NodeUnfit, SetupFailed
-from tests.real.run import FIRST, LAST, POOL, run_all
+from tests.real.run import run_all
 from tests.real.sweep import sweep
 
 SOME = {name: load(FOLDER / "contract" / f"{name}.yaml") for name in ("api", "networking", "firewall")}
@@ -69,6 +69,23 @@ def test_a_run_that_is_killed_is_swept(served: Served, monkeypatch: pytest.Monke
     if served.state() != before:
         with pytest.raises(NodeUnfit, match="sweep the node first"):
             run_all(node, lambda text: None, only=SOME)
-        sweep(node, POOL, FIRST, LAST)
+        sweep(node)
+    node.close()
+    assert served.state() == before
+
+
+def test_a_run_with_ids_and_a_pool_of_its_own_is_swept_without_being_told_them(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = served.state()
+    dying = served.node()
+    with monkeypatch.context() as patch:
+        Line(patch, 12, arrives=True)
+        with pytest.raises((NodeUnfit, SetupFailed)):
+            run_all(dying, lambda text: None, pool="other", first=500, last=599, only=SOME)
+    dying.close()
+    assert served.state() != before
+    node = served.node()
+    assert "pool other" in sweep(node)
     node.close()
     assert served.state() == before

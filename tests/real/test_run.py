@@ -10,11 +10,10 @@ from tests.real.conftest import Served
 from tests.real.node import NodeUnfit
 from tests.real.record import Record
 from tests.real.risks import NETWORK, PENDING, WATCHDOG
-from tests.real.run import FIRST, LAST, POOL, run_all
+from tests.real.run import run_all
 from tests.real.sweep import sweep
 
 SOME = {name: load(FOLDER / "contract" / f"{name}.yaml") for name in ("api", "snapshots", "firewall")}
-OWN = (POOL, FIRST, LAST)
 
 
 def test_what_a_node_can_do_passes_and_the_rest_is_named(served: Served) -> None:
@@ -142,7 +141,7 @@ def test_a_range_that_is_taken_is_refused_and_not_swept(served: Served) -> None:
     with pytest.raises(NodeUnfit, match="guests in the range 9000-9099 already: 9005"):
         run_all(node, lambda line: None, told=True, only=SOME)
     with pytest.raises(NodeUnfit, match="nothing is removed"):
-        sweep(node, *OWN)
+        sweep(node)
     node.close()
     assert served.state() == before
 
