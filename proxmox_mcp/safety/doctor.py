@@ -11,7 +11,7 @@ from proxmox_mcp.errors import AuditUnwritable, ProxmoxError
 from proxmox_mcp.pve import Pve
 from proxmox_mcp.safety.audit import Audit
 from proxmox_mcp.safety.files import Unsafe, default_folder, own_folder
-from proxmox_mcp.safety.privileges import needed_by, needed_by_all
+from proxmox_mcp.safety.privileges import missed_by, needed_by_all
 from proxmox_mcp.server import policy_of
 from proxmox_mcp.settings import Settings
 from proxmox_mcp.simulated import simulated
@@ -142,11 +142,11 @@ async def _token(pve: Pve, tools: Iterable[Declaration], found: _Findings) -> No
     if pve.user.startswith("root@pam"):
         found.note("token", "root may do everything: a user with a role of its own would bound what can go wrong")
     held = _held(granted)
-    lacking = {tool.name: missing for tool in tools if (missing := [one for one in needed_by(tool) if one not in held])}
+    lacking = {tool.name: missing for tool in tools if (missing := missed_by(tool, held))}
     if not lacking:
         found.good("privileges", "all tools have what they need, on some path at least")
-    for privileges in dict.fromkeys(tuple(missing) for missing in lacking.values()):
-        names = [name for name, missing in lacking.items() if tuple(missing) == privileges]
+    for privileges in dict.fromkeys(lacking.values()):
+        names = [name for name, missing in lacking.items() if missing == privileges]
         found.bad("privileges", f"{', '.join(privileges)} missing everywhere, for {', '.join(names)}")
     spare = sorted(held - set(needed_by_all(tools)))
     if spare:

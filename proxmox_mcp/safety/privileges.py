@@ -1,70 +1,72 @@
 """Which privileges of PVE the tools need, for the doctor and for the role that it proposes.
 
-Source: the permission checks of the API's methods, as the published schema names them, and recorded refusals.
+Source: `privileges.json`, found out by making every call of the contracts with each privilege left away in turn; the
+checks are those of the published schema and of PVE's code, as the simulator makes them.
 """
 
-from collections.abc import Iterable
+import json
+from collections.abc import Collection, Iterable
+from functools import cache
+from pathlib import Path
+from typing import TypedDict
 
-from proxmox_mcp.tooling import Declaration, Risk
+from proxmox_mcp.tooling import Declaration
 
-_LOOK = ("Sys.Audit", "VM.Audit", "Datastore.Audit", "Pool.Audit")
-_CONFIG = (
-    "VM.Config.CDROM", "VM.Config.CPU", "VM.Config.Cloudinit", "VM.Config.Disk", "VM.Config.HWType",
-    "VM.Config.Memory", "VM.Config.Network", "VM.Config.Options",
-)  # fmt: skip
-_NEW = ("VM.Allocate", "Datastore.AllocateSpace", "SDN.Use", "Pool.Allocate", *_CONFIG)
 
-_BY_TOOL: dict[str, tuple[str, ...]] = {
-    "create_backup": ("VM.Backup", "Datastore.AllocateSpace"),
-    "restore_backup": ("VM.Backup", "Datastore.Audit", *_NEW),
-    "rollback_snapshot": ("VM.Snapshot.Rollback",),
-    "delete_vm": ("VM.Allocate",),
-    "delete_lxc": ("VM.Allocate",),
-    "clone_vm": ("VM.Clone", *_NEW),
-    "clone_lxc": ("VM.Clone", *_NEW),
-    "execute_vm_command": ("VM.GuestAgent.Unrestricted",),
-    "get_vm_command_result": ("VM.GuestAgent.Unrestricted",),
-    "refresh_node_updates": ("Sys.Modify",),
-    "search_node_log": ("Sys.Syslog",),
-    "list_node_updates": ("Sys.Modify",),
-    "get_vm_agent_info": ("VM.GuestAgent.Audit",),
-    "get_sdn": ("SDN.Audit",),
+class Need(TypedDict):
+    """What a tool needs: all of some privileges, and one of each of several."""
+
+    all: list[str]
+    any: list[list[str]]
+
+
+FILE = Path(__file__).with_name("privileges.json")
+
+# What the contracts do not show, for the simulator answers from what it made for another tool just before.
+_BESIDES: dict[str, Need] = {
+    "get_lxc_containers": {"all": ["VM.Audit"], "any": []},
+    "get_backup_storage_locations": {"all": ["Datastore.Audit"], "any": []},
+    "get_node_network": {"all": [], "any": [["SDN.Audit", "SDN.Use"]]},
 }
-# What changes something, by toolset; what only looks needs `_LOOK`.
-_BY_TOOLSET: dict[str, tuple[str, ...]] = {
-    "lifecycle": ("VM.PowerMgmt",),
-    "snapshots": ("VM.Snapshot",),
-    "config": _CONFIG,
-    "creation": _NEW,
-    "migration": ("VM.Migrate",),
-    "hardware": (*_CONFIG, "Datastore.AllocateSpace", "SDN.Use"),
-    "library": ("Datastore.AllocateTemplate", "Datastore.AllocateSpace", "Sys.AccessNetwork"),
-    "provisioning": ("VM.Clone", "VM.PowerMgmt", "VM.GuestAgent.Audit", *_NEW),
-    "backup_jobs": ("Sys.Modify", "VM.Backup", "Datastore.AllocateSpace"),
-    "pools": ("Pool.Allocate", "Datastore.Allocate"),
-    "access": ("Realm.AllocateUser", "User.Modify", "Permissions.Modify"),
-    "firewall_rules": ("VM.Config.Network", "Sys.Modify"),
-    "availability": ("Sys.Console", "VM.Replicate"),
-    "node_admin": ("Sys.Modify", "Sys.PowerMgmt"),
-    "guest_inside": ("VM.GuestAgent.FileRead", "VM.GuestAgent.FileWrite"),
-    "networking": ("Sys.Modify", "SDN.Allocate"),
-    "agent": ("VM.GuestAgent.Audit", "VM.GuestAgent.FileRead", "VM.GuestAgent.FileWrite"),
-}
-_OF_RISK: dict[Risk, tuple[str, ...]] = {
-    Risk.READ: _LOOK,
-    Risk.OPERATE: ("VM.PowerMgmt", "VM.Snapshot"),
-    Risk.CHANGE: ("Sys.Modify",),
-    Risk.DESTROY: ("Sys.Modify",),
-}
+# Of several of which any will do, those that give more than the others.
+_WIDE = frozenset({"VM.GuestAgent.Unrestricted", "VM.Snapshot", "Datastore.Allocate", "Datastore.AllocateSpace"})
+# Without these a tool shows less, and works.
+_MORE = {"get_cluster_log": frozenset({"Sys.Syslog"})}
+# Those of cloud-init take VM.Config.Network as well.
+_OF_OPTIONS = tuple(f"VM.Config.{kind}" for kind in ("CDROM", "CPU", "Disk", "HWType", "Memory", "Network", "Options"))
+# Tools with options of their caller's choice: which privilege it takes depends on the option.
+_BY_OPTION = frozenset({"update_vm_config", "update_lxc_config", "create_vm", "create_lxc", "restore_backup"})
+
+
+@cache
+def _found() -> dict[str, Need]:
+    found: dict[str, Need] = json.loads(FILE.read_text(encoding="utf-8"))
+    return {**found, **_BESIDES}
 
 
 def needed_by(tool: Declaration) -> tuple[str, ...]:
     """The privileges that a tool needs to do all that it can; on `/`, or on the guests and storages it is used on."""
-    if tool.risk is Risk.READ:
-        return _BY_TOOL.get(tool.name, _LOOK)
-    return _BY_TOOL.get(tool.name) or _BY_TOOLSET.get(tool.toolset) or _OF_RISK[tool.risk]
+    return needed_by_all([tool])
 
 
 def needed_by_all(tools: Iterable[Declaration]) -> tuple[str, ...]:
-    """The privileges that a set of tools needs, in order of their names."""
-    return tuple(sorted({privilege for tool in tools for privilege in needed_by(tool)}))
+    """The privileges that a set of tools needs, in order of their names; of several that would do, one."""
+    named = [tool.name for tool in tools]
+    needs = [_found()[name] for name in named if name in _found()]
+    held = {privilege for need in needs for privilege in need["all"]}
+    if _BY_OPTION.intersection(named):
+        held.update(_OF_OPTIONS)
+    for choice in (choice for need in needs for choice in need["any"]):
+        if not held.intersection(choice):
+            held.add(min(choice, key=lambda name: (name in _WIDE, not name.endswith(".Audit"))))
+    return tuple(sorted(held))
+
+
+def missed_by(tool: Declaration, held: Collection[str]) -> tuple[str, ...]:
+    """The privileges without which a tool fails for who holds these."""
+    need = _found().get(tool.name, {"all": [], "any": []})
+    spared = {*_MORE.get(tool.name, ()), *held}
+    for choice in need["any"]:
+        if not spared.isdisjoint(choice):
+            spared.update(choice)
+    return tuple(privilege for privilege in needed_by(tool) if privilege not in spared)
