@@ -10,6 +10,7 @@ from proxmox_mcp.results import Preview
 from proxmox_mcp.safety.intent import RAW_TOOL, Intent
 from proxmox_mcp.safety.policy import GuestFacts, Policy
 from proxmox_mcp.safety.preview import digest_of, fingerprint_of, preview_of, storages_in
+from proxmox_mcp.safety.standing import concerned_text, standing
 from proxmox_mcp.tooling import Arguments, Call, Declaration
 
 _MOST_DESCRIBED = 10
@@ -166,8 +167,10 @@ async def preview_for(declaration: Declaration, call: Call, given: Arguments, in
         made = await declaration.preview(call, **_named_by(declaration.preview, given))
     else:
         made = await _general(declaration, call, intent)
+        if declaration.name == RAW_TOOL:
+            made = await _with_what_stands(made, call, given, intent)
     states = [made.fingerprint]
-    if not made.fingerprint or len(intent.guests) > 1:
+    if intent.guests and (not made.fingerprint or declaration.preview is None or len(intent.guests) > 1):
         there = {int(record["vmid"]) for record in await call.guests.records(fresh=False)}
         states += [await _state(call, vmid) if vmid in there else "none" for vmid in sorted(intent.guests)]
     return made.model_copy(update={"fingerprint": digest_of(states)})
@@ -199,6 +202,18 @@ async def _general(declaration: Declaration, call: Call, intent: Intent) -> Prev
         facts=[*facts, *_missing(intent, there)],
         fingerprint=digest_of([preview.fingerprint for preview in previews]),
     )
+
+
+async def _with_what_stands(made: Preview, call: Call, given: Arguments, intent: Intent) -> Preview:
+    """A raw request tells nothing of what it is about: what it goes to, and whom it is for, is looked up."""
+    lines, fingerprint = await standing(call, given)
+    if intent.unnamed:
+        records = {int(record["vmid"]): record for record in await call.guests.records()}
+        concerned = [records[vmid] for vmid in sorted(_concerned(intent, records))]
+        lines = [*concerned_text(concerned), *lines]
+        fingerprint = digest_of(fingerprint, [(record["vmid"], record.get("status")) for record in concerned])
+    facts = [*made.facts, *lines]
+    return made.model_copy(update={"facts": facts, "fingerprint": digest_of(made.fingerprint, fingerprint)})
 
 
 def _missing(intent: Intent, there: set[int]) -> list[str]:

@@ -247,7 +247,11 @@ async def update_user(
 
 async def _preview_user(call: Call, userid: str) -> Preview:
     lost = "its tokens and its rights are gone with it."
-    return await preview_removal(call, f"user {userid}", f"/access/users/{userid}", lost)
+    made = await preview_removal(call, f"user {userid}", f"/access/users/{userid}", lost)
+    records = await call.pve.get("/access/acl")
+    own = [record for record in records if str(record["ugid"]).partition("!")[0] == userid]
+    rights = sorted(f"Right: {record['roleid']} on {record['path']} for {record['ugid']}" for record in own)
+    return made.model_copy(update={"facts": [*made.facts, *rights]})
 
 
 @access.tool(risk=Risk.DESTROY, title="Delete a user", preview=_preview_user)

@@ -169,7 +169,9 @@ async def _preview_sdn_applying(call: Call) -> Preview:
     sdn = await get_sdn(call)
     facts = [f"{part.kind} {part.name}: {part.state}" for part in sdn.parts if part.state]
     summary = "Apply the software-defined network on all nodes."
-    return Preview(summary=summary, target="SDN", facts=facts, fingerprint=digest_of(facts))
+    # A part that is changed once more is still "changed": what waits is more than its state.
+    waiting = [await call.pve.get(f"/cluster/sdn/{kind}", pending=True) for kind in ("zones", "vnets")]
+    return Preview(summary=summary, target="SDN", facts=facts, fingerprint=digest_of(waiting))
 
 
 @networking.tool(risk=Risk.DESTROY, title="Apply SDN changes", preview=_preview_sdn_applying)
