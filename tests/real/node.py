@@ -13,7 +13,7 @@ from proxmox_mcp.errors import Answer, ProxmoxError
 from proxmox_mcp.settings import Connection
 from proxmox_mcp.transport import connection_error, open_connection, readable_reason
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 _TRIES = 4
 _SIDE_BY_SIDE = 4
 _UNKNOWN_USER = 401
@@ -125,7 +125,7 @@ class RealNode:
             if self._clock() > end:
                 return None
             time.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
         return seen
 
     def pending_network(self) -> bool:

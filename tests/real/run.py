@@ -123,7 +123,19 @@ def _run_one(
     except ContractBroken:
         pass  # the record has it
     except (SetupFailed, ResourceException) as error:
-        record.add(name, StepRun("(bringing the node to its state)", "broken", 0.0, str(error)))
+        _note_failure(name, reasons, record, str(error))
+
+
+def _note_failure(name: str, reasons: list[tuple[str, str | None]], record: Record, error: str) -> None:
+    """Every step counts, those that were not come to as well; the first of them says why."""
+    told = {run.step for run in record.scenarios.get(name, ())}
+    rest = [(step, why) for step, why in reasons if step not in told]
+    if not rest:
+        record.add(name, StepRun("(clearing away)", "broken", 0.0, error))
+    text = f"the node could not be brought to the scenario's state: {error}"
+    for step, why in rest:
+        record.add(name, StepRun(step, "left out", 0.0, why) if why else StepRun(step, "broken", 0.0, text))
+        text = text if why else "the scenario's state was not there"
 
 
 def _line(name: str, runs: list[StepRun], seconds: float) -> str:

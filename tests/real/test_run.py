@@ -98,14 +98,19 @@ def test_a_state_that_the_node_refuses_is_told_and_the_next_scenario_runs(served
         {
             "nodes": {"pve1": {}},
             "vms": {"100": {"config": {"name": "web", "colour": "red"}}},
-            "contract": [{"name": "nodes", "call": {"tool": "get_nodes"}}],
+            "contract": [
+                {"name": "nodes", "call": {"tool": "get_nodes"}},
+                {"name": "elsewhere", "simulated_only": "it is elsewhere", "call": {"tool": "get_nodes"}},
+                {"name": "VMs", "call": {"tool": "get_vms"}},
+            ],
         }
     )
     node = served.node()
     record = run_all(node, lambda line: None, only={"bad": bad, "api": SOME["api"]})
     node.close()
     assert "property is not defined in schema" in record.scenarios["bad"][0].why
-    assert record.counts() == {"passed": len(SOME["api"].contract), "left out": 0, "broken": 1}
+    assert record.scenarios["bad"][2].why == "the scenario's state was not there"
+    assert record.counts() == {"passed": len(SOME["api"].contract), "left out": 1, "broken": 2}
 
 
 def test_a_run_that_is_stopped_clears_away_itself(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
