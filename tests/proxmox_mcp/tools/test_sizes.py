@@ -23,7 +23,7 @@ def two_hundred(tmp_path: Path) -> Simulator:
 
 
 async def test_two_hundred_guests_are_told_in_sixteen_kilobytes_of_one_request(two_hundred: Simulator) -> None:
-    settings = Settings(host="pvesim.invalid", user="root@pam", password="unused")
+    settings = Settings(host="pvesim.invalid", user="root@pam", password="never-asked-for")
     server = build_server(settings, Pve(settings, connect=two_hundred.connect))
     async with Client(server) as client:
         two_hundred.requests.clear()
