@@ -62,10 +62,11 @@ def test_of_a_raw_answer_everything_is_marked(data: Any) -> None:
 SPEAKS = {
     "BackupStatus.guests", "BackupStatus.unread", "BackupStorage.status", "BackupTask.note", "Backups.unread",
     "Clone.note",
-    "Cluster.guests", "Cluster.status", "CommandResult.note", "ConfigChange.note", "Diagnosis.subject",
-    "Diagnosis.unread",
+    "Cluster.guests", "Cluster.status", "CommandResult.note", "ConfigChange.note", "Containers.note",
+    "Diagnosis.subject", "Diagnosis.unread",
     "Explanation.advice", "Explanation.because", "Explanation.who", "FirewallRules.reasons", "FoundGuest.status",
-    "FoundGuests.guests", "FoundGuests.unread", "GuestInfo.status", "GuestRow.status", "GuestStatus.status",
+    "FoundGuests.guests", "FoundGuests.note", "FoundGuests.unread", "GuestInfo.status", "GuestRow.status",
+    "GuestStatus.status",
     "GuestTask.note", "HaEntry.status", "HaStatus.guests", "Inside.unread", "Job.guests", "Job.schedule",
     "JobRun.note", "Method.needs", "Method.returns", "MethodRow.needs", "MethodRow.takes", "Metrics.subject",
     "Metrics.timeframe", "Migration.note", "Migration.obstacles", "Migration.warnings", "NewGuest.note",
@@ -73,6 +74,7 @@ SPEAKS = {
     "Parameter.default", "Pool.guests", "PowerOrder.note", "PowerResult.note", "Problem.advice", "Problem.what",
     "Provisioned.note", "Provisioned.steps", "ReplicationJob.schedule", "Restore.note", "Saved.note", "Saved.what",
     "Series.trend", "Series.unit", "StorageSpace.status", "TaskLog.next_start", "UnprotectedGuests.guests",
+    "Vms.note",
 }  # fmt: skip
 
 
