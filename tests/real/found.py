@@ -41,6 +41,8 @@ class Found:
     interfaces: frozenset[str] = frozenset()
     backs_up_all: bool = False
     """A backup job takes all guests there will ever be."""
+    no_containers: str | None = None
+    """Why none can be made of the template that the run brought along."""
     throwaway: bool = False
     """Nobody uses the node after the run, so that its own network and services may be changed."""
 

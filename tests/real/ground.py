@@ -22,11 +22,22 @@ def prepare(node: RealNode, found: Found, scenarios: Iterable[Scenario]) -> Foun
     """
     if found.template is not None or not any(_takes_template(scenario) for scenario in scenarios):
         return found
-    node.post("storage", storage=STORAGE, type="dir", path=f"{FOLDER}/run", content="vztmpl", nodes=node.name)
+    node.post("storage", storage=STORAGE, type="dir", path=f"{FOLDER}/run", content="rootdir,vztmpl", nodes=node.name)
     file = io.BytesIO(template())
     file.name = FILENAME
     node.run("post", f"nodes/{node.name}/storage/{STORAGE}/upload", content="vztmpl", filename=file)
     return replace(found, template=f"{STORAGE}:vztmpl/{FILENAME}")
+
+
+def try_template(node: RealNode, found: Found, vmid: int) -> None:
+    """Make a container of the template that was uploaded, and let it run; it is not removed.
+
+    Raises:
+        SetupFailed, ResourceException: the node does not take it.
+    """
+    path = f"nodes/{node.name}/lxc"
+    node.run("post", path, vmid=vmid, hostname="box", ostemplate=found.template, rootfs=f"{STORAGE}:1", memory=64)
+    node.run("post", f"{path}/{vmid}/status/start")
 
 
 def _takes_template(scenario: Scenario) -> bool:

@@ -19,7 +19,7 @@ _SNAPSHOT_TOOLS = frozenset(
 )
 _HA_RULES = frozenset(("set_ha_rule", "delete_ha_rule", "get_ha_setup"))
 # What these name is made by one step and gone on with by others.
-_MADE = ("job_id", "rule", "zone", "vnet", "iface")
+_MADE = ("job_id", "rule", "zone", "vnet", "iface", "newid")
 _ANY_CONTENT = "backup,images,iso,rootdir,vztmpl"
 _REFERENCE = re.compile(r"\$\{([^.}]+)")
 _USER = re.compile(r"(?<![\w.-])[a-z][\w.-]*@pve(?![\w.-])")
@@ -51,7 +51,8 @@ class Plan:
         self.on_thin_pool = thin[0] if thin and found.thin_pool is not None else None
         gone = every.keys() - self.storages.keys()
         self.vms = {vmid: model for vmid, model in scenario.vms.items() if self._is_here(model, gone)}
-        self.containers = {vmid: model for vmid, model in scenario.containers.items() if self._is_here(model, gone)}
+        containers = {} if found.no_containers else scenario.containers
+        self.containers = {vmid: model for vmid, model in containers.items() if self._is_here(model, gone)}
         self.absent = {*gone, *(scenario.nodes.keys() - {self.node}), *filter(None, [scenario.cluster.name])}
         self.absent_ids = {*scenario.vms, *scenario.containers} - {*self.vms, *self.containers}
         guests = {**self.vms, **self.containers}
@@ -116,6 +117,8 @@ class Plan:
             return "a disk in a directory has another name, and the node has no thin pool for it"
         if name := _named_in(text, self.absent):
             return f"it speaks of {name}, which a single node with its own disks does not have"
+        if self.found.no_containers and (tool == "create_lxc" or _named_in(text, map(str, self.scenario.containers))):
+            return "the node makes no containers of the template that was brought along"
         if vmid := _named_in(text, {str(vmid) for vmid in self.absent_ids}):
             return f"it speaks of guest {vmid}, which is not on the one node"
         if _named_in(text, {str(vmid) for vmid in self.not_locked}):

@@ -85,7 +85,7 @@ def run_all(
     record = Record("real", found.version)
     journal.begin(node, found, pool, first, last)
     try:
-        found = ground.prepare(node, found, chosen.values())
+        found = _with_template(node, found, chosen, say, first, last)
         for number, (name, scenario) in enumerate(chosen.items(), 1):
             began = time.monotonic()
             _run_one(node, found, name, scenario, record, (pool, first, last))
@@ -94,6 +94,23 @@ def run_all(
         _clear_away(node, pool, first, last)
     record.seconds = time.monotonic() - whole
     return record
+
+
+def _with_template(
+    node: RealNode, found: Found, chosen: Mapping[str, Scenario], say: Say, first: int, last: int
+) -> Found:
+    """What is found once there is a container template; one that was brought along is tried first."""
+    prepared = ground.prepare(node, found, chosen.values())
+    if prepared.template == found.template:
+        return found
+    try:
+        ground.try_template(node, prepared, first)
+    except (SetupFailed, ResourceException) as error:
+        say(f"containers are left out, for the node makes none of the template: {error}")
+        return replace(found, no_containers=str(error))
+    finally:
+        clear(node, first, last)
+    return prepared
 
 
 def _clear_away(node: RealNode, pool: str, first: int, last: int) -> None:

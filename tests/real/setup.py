@@ -86,7 +86,9 @@ class Setup:
         self.node.run("post", f"nodes/{self.found.node}/storage/{storage}/upload", content=content, filename=file)
 
     def _make_backups(self, name: str, storage: StorageModel) -> None:
-        for backup in sorted(storage.backups, key=lambda backup: -backup.ago):
+        here = {*self.plan.vms, *self.plan.containers}
+        backups = [backup for backup in storage.backups if backup.guest in here]
+        for backup in sorted(backups, key=lambda backup: -backup.ago):
             options: dict[str, Any] = {"vmid": self.names.ids[backup.guest], "storage": self.names.storages[name]}
             if backup.notes:
                 options["notes-template"] = backup.notes
@@ -183,8 +185,9 @@ class Setup:
             there = self.names.pools[name]
             self.node.post("pools", poolid=there, comment=pool.comment)
             members: dict[str, str] = {}
-            if pool.guests:
-                members["vms"] = ",".join(str(self.names.ids[vmid]) for vmid in pool.guests)
+            here = [vmid for vmid in pool.guests if vmid in self.plan.vms or vmid in self.plan.containers]
+            if here:
+                members["vms"] = ",".join(str(self.names.ids[vmid]) for vmid in here)
             if pool.storages:
                 members["storage"] = ",".join(self.names.storages[storage] for storage in pool.storages)
             if members:
@@ -198,7 +201,8 @@ class Setup:
             self._rules(f"cluster/firewall/groups/{name}", group.rules)
         for part in firewall.nodes.values():
             self._part(f"nodes/{self.found.node}/firewall", part)
-        for vmid, part in firewall.guests.items():
+        here = {*self.plan.vms, *self.plan.containers}
+        for vmid, part in ((vmid, part) for vmid, part in firewall.guests.items() if vmid in here):
             kind = "qemu" if vmid in self.plan.vms else "lxc"
             self._part(f"nodes/{self.found.node}/{kind}/{self.names.ids[vmid]}/firewall", part)
         self._part("cluster/firewall", firewall.cluster)

@@ -45,6 +45,21 @@ def test_a_node_as_the_installer_leaves_it(fresh: Served) -> None:
     assert fresh.state() == before
 
 
+def test_a_node_that_takes_no_template_is_tried_without_containers(fresh: Served) -> None:
+    before = fresh.state()
+    fresh.simulator.faults.add("no-box", task="vzcreate", fail="unable to detect OS distribution")
+    said: list[str] = []
+    node = fresh.node()
+    record = run_all(node, said.append, only={"snapshots": SOME["snapshots"]})
+    node.close()
+    fresh.simulator.faults.clear()
+    assert record.counts()["broken"] == 0, record.differences()
+    assert {"take a snapshot", "delete one"} <= passed(record, "snapshots")
+    assert list(record.reasons()) == ["the node makes no containers of the template that was brought along"]
+    assert any("unable to detect OS distribution" in line for line in said)
+    assert fresh.state() == before
+
+
 def test_a_step_that_does_not_hold_is_told_and_the_node_is_cleared(served: Served) -> None:
     before = served.state()
     wrong = SOME["api"].model_copy(deep=True)
