@@ -43,6 +43,8 @@ class Found:
     """A backup job takes all guests there will ever be."""
     no_containers: str | None = None
     """Why none can be made of the template that the run brought along."""
+    vm_backups_fail: str | None = None
+    """Why the node cannot back up virtual machines, where a try has failed."""
     throwaway: bool = False
     """Nobody uses the node after the run, so that its own network and services may be changed."""
 

@@ -11,7 +11,7 @@ from pvesim.scenario.model import ContainerModel, GuestModel, StorageModel
 from pvesim.scenario.steps import ContractStepModel
 from tests.real.found import Found
 from tests.real.names import PREFIX, Names, ids_of, mapped_ids
-from tests.real.risks import risk_of
+from tests.real.risks import is_refused, risk_of
 
 _FIREWALL_WRITES = frozenset(("add_firewall_rule", "update_firewall_rule", "delete_firewall_rule"))
 _SNAPSHOT_TOOLS = frozenset(
@@ -30,6 +30,16 @@ _USUAL: dict[str, StorageModel] = {
     "local": StorageModel(type="dir", config={"content": "backup,iso,vztmpl"}),
     "local-lvm": StorageModel(type="lvmthin", config={"content": "images,rootdir"}),
 }
+
+
+BACKING_UP = frozenset(("create_backup", "run_backup_job"))
+_TELLS_OF_BACKUPS = frozenset(
+    (
+        *("list_backups", "get_backup_status", "get_storage_content", "preview_prune", "prune_backups"),
+        *("diagnose_guest", "diagnose_cluster"),
+    )
+)
+NO_VM_BACKUPS = "the node cannot back up virtual machines"
 
 
 class Plan:
@@ -99,7 +109,7 @@ class Plan:
                 why = f"it goes on with {name}, which a step that is left out would make"
             if why is not None:
                 known.add(step.name)
-                if step.error is None:
+                if step.error is None and step.call.tool not in BACKING_UP:
                     missing |= {str(value) for key, value in step.call.arguments.items() if key in _MADE}
                 yield step.name, why
 
@@ -112,6 +122,10 @@ class Plan:
         if tool in _SNAPSHOT_TOOLS and self._in_a_folder(arguments.get("vmid")):
             return "a directory holds no snapshots of containers, and the node has no thin pool"
         text = _text(step)
+        if self.found.vm_backups_fail is not None and (
+            self._backs_up_a_vm(step) or self._needs_a_vm_backup(step, text)
+        ):
+            return NO_VM_BACKUPS
         thin = [name for name, model in self.storages.items() if model.type == "lvmthin" and self.is_folder(name)]
         if any(f"{name}:vm-" in json.dumps(arguments) for name in thin):
             return "a disk in a directory has another name, and the node has no thin pool for it"
@@ -133,6 +147,18 @@ class Plan:
         if "VM.GuestAgent" in (step.error or ""):
             return f"PVE {self.found.major} has one privilege for all that an agent does"
         return None
+
+    def _backs_up_a_vm(self, step: ContractStepModel) -> bool:
+        """A step that comes to making a backup; a job is taken to have a machine among its guests."""
+        vmid = step.call.arguments.get("vmid")
+        about = vmid is None or vmid in self.vms
+        return step.call.tool in BACKING_UP and about and not is_refused(step, self.scenario)
+
+    def _needs_a_vm_backup(self, step: ContractStepModel, text: str) -> bool:
+        """A step that is told of backups which the scenario has, and the node could not make."""
+        if not any(backup.guest in self.vms for model in self.storages.values() for backup in model.backups):
+            return False
+        return "vzdump" in text or (step.call.tool in _TELLS_OF_BACKUPS and step.error is None)
 
     def is_folder(self, name: str) -> bool:
         """Whether a storage of the scenario is a directory there, and not the thin pool."""

@@ -85,7 +85,11 @@ def run_all(
     record = Record("real", found.version)
     journal.begin(node, found, pool, first, last)
     try:
-        found = _with_template(node, found, chosen, say, first, last)
+        found = _prepared(node, found, chosen, say, (pool, first, last))
+        if found.vm_backups_fail is not None:
+            say(
+                f"virtual machines cannot be backed up here, so what is about that is left out: {found.vm_backups_fail}"
+            )
         for number, (name, scenario) in enumerate(chosen.items(), 1):
             began = time.monotonic()
             _run_one(node, found, name, scenario, record, (pool, first, last))
@@ -96,18 +100,19 @@ def run_all(
     return record
 
 
-def _with_template(
-    node: RealNode, found: Found, chosen: Mapping[str, Scenario], say: Say, first: int, last: int
+def _prepared(
+    node: RealNode, found: Found, chosen: Mapping[str, Scenario], say: Say, own: tuple[str, int, int]
 ) -> Found:
     """What is found once there is a container template; one that was brought along is tried first."""
-    prepared = ground.prepare(node, found, chosen.values())
+    pool, first, last = own
+    prepared = ground.prepare(node, found, chosen.values(), pool, first)
     if prepared.template == found.template:
-        return found
+        return prepared
     try:
         ground.try_template(node, prepared, first)
     except (SetupFailed, ResourceException) as error:
         say(f"containers are left out, for the node makes none of the template: {error}")
-        return replace(found, no_containers=str(error))
+        return replace(prepared, template=found.template, no_containers=str(error))
     finally:
         clear(node, first, last)
     return prepared

@@ -87,6 +87,8 @@ class Setup:
 
     def _make_backups(self, name: str, storage: StorageModel) -> None:
         here = {*self.plan.vms, *self.plan.containers}
+        if self.found.vm_backups_fail is not None:
+            here -= self.plan.vms.keys()
         backups = [backup for backup in storage.backups if backup.guest in here]
         for backup in sorted(backups, key=lambda backup: -backup.ago):
             options: dict[str, Any] = {"vmid": self.names.ids[backup.guest], "storage": self.names.storages[name]}

@@ -8,6 +8,7 @@ from pvesim.scenario import Scenario, load
 from tests.contract.runner import FOLDER
 from tests.real.conftest import Served
 from tests.real.node import NodeUnfit
+from tests.real.plan import NO_VM_BACKUPS
 from tests.real.record import Record
 from tests.real.risks import NETWORK, PENDING, WATCHDOG
 from tests.real.run import run_all
@@ -218,3 +219,21 @@ def test_pool_and_next_id_that_were_there_are_there_again(served: Served) -> Non
     run_all(node, lambda line: None, told=True, only={"api": SOME["api"]})
     node.close()
     assert served.state() == before
+
+
+def test_a_node_that_cannot_back_up_machines_does_all_else(fresh: Served) -> None:
+    """As one that lacks the program for it; the recorded node is such a one."""
+    names = ("backup-jobs", "tasks")
+    chosen = {name: load(FOLDER / "contract" / f"{name}.yaml") for name in names}
+    before = fresh.state()
+    fresh.simulator.faults.add("no-vma", task="vzdump", log="(qemu)", fail="job errors")
+    said: list[str] = []
+    node = fresh.node()
+    record = run_all(node, said.append, only=chosen)
+    node.close()
+    fresh.simulator.faults.clear()
+    assert record.counts()["broken"] == 0, record.differences()
+    assert {"tasks: back up what takes a while", "backup-jobs: run a job"} <= set(record.reasons()[NO_VM_BACKUPS])
+    assert any("cannot be backed up here" in line and "job errors" in line for line in said)
+    assert len(passed(record, "tasks")) > 10
+    assert fresh.state() == before
