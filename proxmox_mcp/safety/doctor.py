@@ -165,6 +165,8 @@ def role_lines(user: str, access: str, tools: Iterable[Declaration]) -> list[str
     role = "MCP" + re.sub(r"[^A-Za-z]", "", access).capitalize()
     privileges = " ".join(needed_by_all(tools))
     full = shlex.quote(f"{userid}!{token}")  # a shell would take ! for something else
+    # Whoever pastes these is root: nothing that was set is more than a word of them.
+    userid, token = shlex.quote(userid), shlex.quote(token)
     lines = [f"pveum role add {role} --privs {shlex.quote(privileges)}"]
     if realm == "pve":
         lines.append(f"pveum user add {userid}")

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from typer.testing import CliRunner, Result
 from proxmox_mcp.cli import app
 from proxmox_mcp.safety.approval import Approvals
 from proxmox_mcp.safety.audit import Audit
+from proxmox_mcp.safety.doctor import role_lines
 from tests.proxmox_mcp.safety.test_approval import act
 
 ROOT = Path(__file__).parents[3]
@@ -166,6 +168,14 @@ def test_the_doctor_writes_the_commands_for_a_role(state: Path) -> None:
         "pveum acl modify / --users mcp@pve --roles MCPOperate",
         "pveum acl modify / --tokens 'mcp@pve!auditor' --roles MCPOperate",
     ]
+
+
+@pytest.mark.parametrize("user", ["a;$(reboot)@pve", "a@pve!b;reboot", "a b@pve", "a`id`@pve!t"])
+def test_lines_to_be_pasted_run_nothing_else(user: str) -> None:
+    for line in role_lines(user, "read", []):
+        words = shlex.split(line)
+        assert shlex.join(words) == line
+        assert words[0] == "pveum"
 
 
 def test_the_doctor_tells_of_a_cluster_out_of_reach(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
