@@ -4,6 +4,8 @@ The other ways are shown by the contracts, for every tool: `tests/contract/test_
 """
 
 from collections.abc import Awaitable, Callable
+from functools import partial
+from itertools import count
 from typing import Any
 
 import anyio
@@ -13,11 +15,23 @@ from mcp import Client
 from proxmox_mcp.pve import Pve
 from proxmox_mcp.server import ProxmoxServer, build_server
 from proxmox_mcp.settings import Settings
+from proxmox_mcp.tasks import Tasks
 from proxmox_mcp.tooling import Risk
 from pvesim import Simulator
 from tests.contract.targets import UPLOADS
 from tests.proxmox_mcp.tools.conftest import approve, text_of
-from tests.proxmox_mcp.tools.matrix import CASES, DECLARED, FAR, FOR_EVERYBODY, TRIED, WORLD, Kind, arguments, left_out
+from tests.proxmox_mcp.tools.matrix import (
+    CASES,
+    DECLARED,
+    FAR,
+    FOR_EVERYBODY,
+    TRIED,
+    WORLD,
+    Kind,
+    arguments,
+    left_out,
+    takes,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -156,6 +170,28 @@ ASKED = [
 @pytest.mark.parametrize(("tool", "kind"), ASKED, ids=lambda value: str(value).replace(" ", "-"))
 async def test_a_tool_is_good_at(tool: str, kind: Kind, world: Simulator) -> None:
     await KINDS[kind](world, tool, arguments(tool, kind))
+
+
+WAITING = [tool for tool in CASES if takes(tool, "wait_seconds") and left_out(tool, Kind.CANCELLED) is None]
+
+
+@pytest.mark.parametrize("tool", WAITING)
+async def test_a_task_that_is_not_over_in_time_is_named(
+    tool: str, world: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = count()
+    monkeypatch.setattr("proxmox_mcp.server.Tasks", partial(Tasks, now=lambda: float(next(seconds))))
+    world.faults.add("hangs", task="*", hang=True)
+    given = {**prepared(arguments(tool, Kind.SUCCESS), world), "wait_seconds": 3}
+    if tool == "wait_for_task":
+        given["upid"] = world.request("POST", "/nodes/pve1/qemu/101/status/start")
+    outcome = await call(world, tool, given)
+    if tool == "provision_vm":  # which has more to do with the machine than a task can
+        assert "VM 106 (fresh) is not there yet: its task (cloned 102) still runs, UPID:" in outcome.text
+        return
+    assert not outcome.is_error, outcome.text
+    task = outcome.data.get("task", outcome.data)
+    assert (task["state"], task["upid"].partition(":")[0]) == ("running", "UPID")
 
 
 @pytest.mark.parametrize("tool", sorted(FOR_EVERYBODY))
