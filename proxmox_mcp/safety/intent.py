@@ -136,7 +136,7 @@ def intent_of(declaration: Declaration, arguments: Arguments, user: str = "") ->
         risk,
         interrupts or (name == STOP_TOOL and touched.task_users != {user}),
         relabels=relabels,
-        everywhere=writes and not touched.targets and (name in _FOR_ALL or on_all or touched.everyone),
+        everywhere=writes and (touched.everyone or (not touched.targets and (name in _FOR_ALL or on_all))),
         members_of=touched.whole_pools(name) if writes else frozenset(),
         somewhere=writes and (touched.somewhere or name == _WHEREVER),
         command=_command(arguments.get("command")) if name == EXEC_TOOL else None,
@@ -185,7 +185,7 @@ def of_request(
     touched.places(asked.places())
     writes = twin.risk is not Risk.READ
     logs_in = writes and lets_in(params) and "create_vm" not in twin.tools and by_tool not in _MAKERS
-    for_all = twin.everywhere or touched.everyone or (bool(touched.nodes) and twin.worst)
+    for_all = twin.everywhere or (bool(touched.nodes) and twin.worst)
     where = "/" + path.strip("/")
     return _intent(
         touched,
@@ -193,7 +193,7 @@ def of_request(
         twin.risk,
         twin.interrupts or (STOP_TOOL in twin.tools and touched.task_users != {user}),
         relabels=_relabels({**params, "path": path}) if writes and not _SDN.match(where) else frozenset(),
-        everywhere=writes and not touched.targets and for_all,
+        everywhere=writes and (touched.everyone or (not touched.targets and for_all)),
         members_of=touched.whole_pools(*twin.tools, where) if writes else frozenset(),
         somewhere=writes and (touched.somewhere or _WHEREVER in twin.tools),
         confined=bool(by_tool) or not (twin.worst or twin.everywhere) or _UNDER_GUEST.match(where) is not None,

@@ -268,6 +268,8 @@ async def test_what_a_rule_allows_does_not_grow_on_its_way(lab: Lab) -> None:
         await attacker.refused("update_backup_job", "needs a person", job_id="jj", options=grown)
         await attacker.refused("update_backup_job", "needs a person", job_id="jj", options={"vmid": "100,105"})
         await attacker.done("delete_vm", vmid=105)
+    async with lab.client(SANDBOX, toolsets=("all",), answer=YES) as attacker:
+        await attacker.done("update_backup_job", job_id="jj", options={"all": 1, "mode": "stop"})
 
 
 async def test_guests_that_are_not_named_count(lab: Lab) -> None:
