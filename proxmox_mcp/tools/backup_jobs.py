@@ -120,8 +120,7 @@ async def create_backup_job(
     """Make a backup job for some guests, for those of a pool, or for all."""
     if sum((vmids is not None, pool is not None, all_guests)) != 1:
         raise InvalidArgument("A job is for listed guests, for a pool, or for all.", "Give vmids, pool or all_guests.")
-    if node is not None:
-        await require_node(call, node)  # PVE would take any name, and the job never run.
+    await _require_known(call, node)
     before = {record["id"] for record in await call.pve.get("/cluster/backup")} if job_id is None else set()
     params: dict[str, Any] = {
         "id": job_id,
@@ -183,6 +182,12 @@ async def update_backup_job(
     if all(value is None for value in params.values()):
         raise InvalidArgument("There is nothing to change.", "Give what is to be another.")
     return await update(call, f"backup job {job_id}", f"/cluster/backup/{job_id}", params)
+
+
+async def _require_known(call: Call, node: str | None) -> None:
+    """PVE would take any name, and the job never run."""
+    if node is not None:
+        await require_node(call, node)
 
 
 async def _preview_deletion(call: Call, job_id: str) -> Preview:

@@ -82,13 +82,17 @@ async def provision_vm(
             call, name, node, vmid, storage=storage, image=image, pool=pool, wait_seconds=_LONGEST_TASK
         )
         steps = [f"made of {image}"]
-    if made.state == "running":
-        raise ProxmoxError(
-            f"VM {made.vmid} ({name}) is not there yet: its task ({steps[0]}) still runs, {made.upid}.",
-            "wait_for_task with that UPID; then configure and start it with update_vm_config and manage_vm.",
-        )
+    _require_made(made, steps[0])
     guest = Guest(made.vmid, "qemu", (node or made.node) if template else made.node, name, "stopped")
     return await _finish(call, guest, {**hardware, **cloud, "agent": "enabled=1"}, disk, wait_seconds, steps)
+
+
+def _require_made(made: Any, step: str) -> None:
+    if made.state == "running":
+        raise ProxmoxError(
+            f"VM {made.vmid} ({made.name}) is not there yet: its task ({step}) still runs, {made.upid}.",
+            "wait_for_task with that UPID; then configure and start it with update_vm_config and manage_vm.",
+        )
 
 
 async def _finish(
