@@ -66,8 +66,10 @@ class Gate:
             ProxmoxError: whatever the tool raises.
         """
         given = normal(declaration, given)
-        seen = screened(call, self._policy, intent_of(declaration, given, call.pve.user))
-        intent = intent_of(declaration, await resolved(declaration, seen, given), call.pve.user)
+        intent = intent_of(declaration, given, call.pve.user)
+        known = await resolved(declaration, screened(call, self._policy, intent), given)
+        if known is not given:
+            intent = intent_of(declaration, known, call.pve.user)
         case = Case(secrets.token_hex(6), declaration, call, dict(given), context, intent)
         try:
             outcome = await self._admit(case)
