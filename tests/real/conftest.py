@@ -13,6 +13,7 @@ from tests.real.node import RealNode
 
 # What only grows, or fades: the log, tasks that have ended, counters, where storages were, what was told of guests.
 _REMOVED, _SIZES = "storage.definitions.RemovedStorage", "storage.records.Space"
+_TIMERS, _ROUND = "core.tasks.Timer", "status/round"
 _HISTORY = frozenset(("core.world.Counter", "core.log.LogEntry", "core.tasks.Task", "cluster.rounds.Told", _REMOVED))
 
 
@@ -40,6 +41,9 @@ class Served:
         gone = {record["storage"] for record in tables.get(_REMOVED, {}).get("records", ())}
         sizes = tables.get(_SIZES, {}).get("records", ())
         tables[_SIZES] = {"records": [size for size in sizes if size["storage"] not in gone]}
+        timers = tables.pop(_TIMERS, {}).get("records", ())
+        if lasting := [timer for timer in timers if timer["name"] != _ROUND]:
+            tables[_TIMERS] = {"records": lasting}
         kept = {name: table for name, table in tables.items() if name not in _HISTORY}
         return yaml.safe_dump({**data, "state": kept})
 
