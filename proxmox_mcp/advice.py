@@ -107,6 +107,12 @@ _ADVICE: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             r"refusing to stop essential service",
             "Without it the node could not be reached; restart is possible.",
         ),
+        (r"sdn (?:zone |vnet |subnet )?'[^']*' does not exist", "get_sdn names what there is."),
+        (
+            r"No wake on LAN MAC address defined",
+            "The cluster was never told the address of its network card: while the node is on, an administrator sets "
+            "it there with `pvenode config set --wakeonlan MAC`.",
+        ),
         (r"unable to parse calendar event", "Write it as 02:00, sat 03:30, mon..fri 22:00 or */6:00."),
         (r"property is not defined in schema", "There is no such option; describe_api names those there are."),
         (r"SSH public key validation", "Give whole lines, as they stand in a file of public keys: type, key, comment."),

@@ -183,8 +183,9 @@ def from_answer(answer: Answer) -> RequestRefused:
             "It may be of another version; there is nothing to retry.",
             answer=answer,
         )
+    told = answer.reason.strip() or "no reason given"
     return PveFailed(
-        f"PVE answers {answer.request} with {answer.status}: {answer.reason.strip() or 'no reason given'}.",
+        f"PVE answers {answer.request} with {answer.status}: {told if told.endswith(('!', '?')) else f'{told}.'}",
         advice_on(answer.reason),
         answer=answer,
     )

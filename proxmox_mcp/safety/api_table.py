@@ -54,6 +54,7 @@ _BACKUP = _takes("vmid all pool exclude storage mode compress remove notes-templ
 _HA_RESOURCE = _takes("sid state max_restart max_relocate comment")
 _HA_RULE = _takes("rule type resources nodes strict affinity comment")
 _REPLICATION = _takes("id type target schedule rate comment disable")
+_SUBNET = _takes("subnet type gateway snat dhcp-range")
 
 _GUESTS = (
     ("POST", GUEST + r"/status/(?:start|resume)", Twin(_POWER, Risk.OPERATE, takes=_takes("timeout"))),
@@ -129,7 +130,10 @@ _CLUSTER = (
     ("DELETE", r"/cluster/replication/[^/]+", Twin(("delete_replication_job",))),
     ("POST", r"/cluster/sdn/zones", Twin(("create_sdn_zone",), Risk.CHANGE)),
     ("POST", r"/cluster/sdn/vnets", Twin(("create_sdn_vnet",), Risk.CHANGE, takes=_takes("vnet zone tag alias"))),
+    ("POST", r"/cluster/sdn/vnets/[^/]+/subnets", Twin(("create_sdn_subnet",), Risk.CHANGE, takes=_SUBNET)),
+    ("PUT", r"/cluster/sdn/(?:zones|vnets)/[^/]+", Twin(("update_sdn",), Risk.CHANGE)),
     ("DELETE", r"/cluster/sdn/(?:zones|vnets)/[^/]+", Twin(("delete_sdn",))),
+    ("DELETE", r"/cluster/sdn/vnets/[^/]+/subnets/[^/]+", Twin(("delete_sdn_subnet",))),
     ("PUT", r"/cluster/sdn", Twin(("apply_sdn",))),
     ("POST", r"/cluster/bulk-action/guest/[^/]+", Twin(everywhere=True)),
 )
@@ -140,6 +144,7 @@ _NODES = (
     ("PUT", _NODE + r"/network", Twin(("apply_node_network",), everywhere=True)),
     ("POST", _NODE + r"/services/[^/]+/(?:start|stop|restart|reload)", Twin(("manage_node_service",), Risk.CHANGE)),
     ("POST", _NODE + r"/status", Twin(("manage_node_power",), everywhere=True)),
+    ("POST", _NODE + r"/wakeonlan", Twin(("manage_node_power",), Risk.OPERATE, takes=_takes(""))),
     ("POST", _NODE + r"/apt/update", Twin(("refresh_node_updates",), Risk.OPERATE, takes=_takes(""))),
     ("DELETE", _NODE + r"/tasks/(?P<upid>[^/]+)", Twin(("stop_task",))),
     ("POST", _NODE + r"/(?:stopall|suspendall|migrateall)", Twin(everywhere=True)),

@@ -1,5 +1,7 @@
 """Networking, written: interfaces of nodes, and the cluster's software-defined network."""
 
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -18,6 +20,8 @@ Interface = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.:-]{1,19}$", des
 InterfaceKind = Literal["bridge", "bond", "vlan", "eth", "OVSBridge", "OVSBond"]
 Cidr = Annotated[str, Field(max_length=50, description="As 10.0.0.2/24")]
 ZoneName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{1,7}$")]
+SubnetRange = Annotated[str, Field(max_length=50, description="As 10.0.0.0/24")]
+DhcpRange = Annotated[str, Field(pattern=r"^[0-9A-Fa-f.:]+-[0-9A-Fa-f.:]+$", max_length=91)]
 Applies = Annotated[Options, Field(description="Further options; describe_api tells them")]
 
 
@@ -38,8 +42,11 @@ class SdnPart(Result):
     name: str
     type: str | None = None
     zone: str | None = None
+    vnet: str | None = None
     tag: int | None = None
     gateway: str | None = None
+    snat: bool | None = None
+    dhcp_ranges: list[str] | None = None
     state: str | None = None
 
 
@@ -113,14 +120,21 @@ async def apply_node_network(call: Call, node: NodeName, wait_seconds: WaitSecon
 @networking.tool(risk=Risk.READ, title="Read the software-defined network")
 async def get_sdn(call: Call) -> Sdn:
     """Read the zones, vnets and subnets of the cluster's software-defined network, and what is not applied yet."""
-    parts: list[SdnPart] = []
-    for kind, path, name in (("zone", "zones", "zone"), ("vnet", "vnets", "vnet")):
-        records = await call.pve.get(f"/cluster/sdn/{path}", pending=True)
-        parts += [_part(kind, str(record[name]), record) for record in records]
-    for vnet in [part.name for part in parts if part.kind == "vnet" and part.state != "deleted"]:
-        records = await call.pve.get(f"/cluster/sdn/vnets/{vnet}/subnets", pending=True)
-        parts += [_part("subnet", str(record.get("cidr") or record["subnet"]), record) for record in records]
+    parts = [_part(kind, record) for kind, record in await _sdn_records(call)]
     return Sdn(unapplied=sum(part.state is not None for part in parts), parts=parts)
+
+
+async def _sdn_records(call: Call) -> list[tuple[str, dict[str, Any]]]:
+    """What there is, applied or not, as PVE lists it: kind and record."""
+    found = [
+        (kind, record)
+        for kind in ("zone", "vnet")
+        for record in await call.pve.get(f"/cluster/sdn/{kind}s", pending=True)
+    ]
+    for vnet in [record["vnet"] for kind, record in found if kind == "vnet" and record.get("state") != "deleted"]:
+        records = await call.pve.get(f"/cluster/sdn/vnets/{vnet}/subnets", pending=True)
+        found += [("subnet", record) for record in records]
+    return found
 
 
 @networking.tool(risk=Risk.CHANGE, title="Make an SDN zone")
@@ -145,16 +159,129 @@ async def create_sdn_vnet(
     alias: Annotated[str, Field(max_length=256)] | None = None,
 ) -> Saved:
     """Make a virtual network in a zone, which guests can then use as a bridge. It comes into force with apply_sdn."""
-    zones = sorted(record["zone"] for record in await call.pve.get("/cluster/sdn/zones"))
-    if zone not in zones:
-        others = f"; there are: {', '.join(zones)}." if zones else ", and no other that the configured user may see."
-        raise InvalidArgument(f"There is no zone {zone}{others}", "create_sdn_zone makes one.")
+    await _configured(call, "zone", zone)
     params: dict[str, Any] = {"vnet": vnet, "zone": zone, "tag": tag, "alias": alias}
     made = await create(call, f"vnet {vnet}", "/cluster/sdn/vnets", f"/cluster/sdn/vnets/{vnet}", params)
     return staged(made, "apply_sdn")
 
 
+async def _configured(call: Call, kind: Literal["zone", "vnet"], name: str) -> dict[str, Any]:
+    """A zone or virtual network as it is configured, applied or not; those that there are, are named if it is none."""
+    records = {str(record[kind]): record for record in await call.pve.get(f"/cluster/sdn/{kind}s")}
+    if name not in records:
+        others = ", and no other that the configured user may see"
+        if records:
+            others = f"; there are: {', '.join(sorted(records))}"
+        raise InvalidArgument(f"There is no {kind} {name}{others}.", f"create_sdn_{kind} makes one.")
+    found: dict[str, Any] = records[name]
+    return found
+
+
+@networking.tool(risk=Risk.CHANGE, title="Make a subnet of an SDN network")
+async def create_sdn_subnet(
+    call: Call,
+    vnet: ZoneName,
+    cidr: SubnetRange,
+    gateway: Annotated[str, Field(max_length=45)] | None = None,
+    snat: Annotated[bool, Field(description="Let it out by the node's own address")] | None = None,
+    dhcp_ranges: Annotated[list[DhcpRange], Field(max_length=20, description="As 10.0.0.50-10.0.0.99")] | None = None,
+) -> Saved:
+    """Make a subnet of a virtual network, with its gateway. It comes into force with apply_sdn."""
+    network, zone = _network(cidr), (await _configured(call, "vnet", vnet))["zone"]
+    _require_inside(network, "gateway", [gateway] if gateway else [])
+    _require_inside(network, "dhcp_ranges", [end for given in dhcp_ranges or () for end in given.split("-")])
+    ranges = [_as_pve(given) for given in dhcp_ranges or ()]
+    params: dict[str, Any] = {"subnet": str(network), "type": "subnet", "gateway": gateway, "snat": snat}
+    params |= {"dhcp-range": ranges or None}
+    collection, item = f"/cluster/sdn/vnets/{vnet}/subnets", _path_of_subnet(vnet, zone, network)
+    made = staged(await create(call, f"subnet {network} of vnet {vnet}", collection, item, params), "apply_sdn")
+    if ranges and not (await _configured(call, "zone", zone)).get("dhcp"):
+        off = f"Zone {zone} gives out no addresses so far: update_sdn with options {{dhcp: dnsmasq}} changes that."
+        return made.model_copy(update={"note": f"{made.note} {off}"})
+    return made
+
+
+async def _subnet(call: Call, vnet: str, cidr: str) -> tuple[str, str]:
+    """What a subnet is called for a reader, and its path in the API."""
+    network = _network(cidr)
+    zone = (await _configured(call, "vnet", vnet))["zone"]
+    return f"subnet {network} of vnet {vnet}", _path_of_subnet(vnet, zone, network)
+
+
+def _path_of_subnet(vnet: str, zone: str, network: IPv4Network | IPv6Network) -> str:
+    """The path of a subnet: PVE makes its id of the zone and the range, `lab-10.0.0.0-24`."""
+    return f"/cluster/sdn/vnets/{vnet}/subnets/{zone}-{network.network_address}-{network.prefixlen}"
+
+
+def _network(cidr: str) -> IPv4Network | IPv6Network:
+    try:
+        if "/" not in cidr:
+            raise ValueError(f"{cidr} has no length")
+        return ip_network(cidr)
+    except ValueError as error:
+        advice = "Write the first address of the range and its length, as 10.0.0.0/24."
+        raise InvalidArgument(f"cidr: {error}.", advice) from None
+
+
+def _require_inside(network: IPv4Network | IPv6Network, argument: str, addresses: Sequence[str]) -> None:
+    """Refuse addresses beside their subnet: PVE would, too, but its reason phrase would not say why."""
+    for address in addresses:
+        try:
+            inside = ip_address(address) in network
+        except ValueError as error:
+            raise InvalidArgument(f"{argument}: {error}.", "Write it as 10.0.0.1.") from None
+        # To a single address, PVE takes a gateway beside it: a link from point to point.
+        if not inside and not (argument == "gateway" and network.max_prefixlen == network.prefixlen == 32):
+            raise InvalidArgument(f"{argument}: {address} is not in {network}.", "Name one of its addresses.")
+
+
+def _as_pve(given: str) -> str:
+    """A range of addresses as PVE takes it."""
+    first, _, last = given.partition("-")
+    return f"start-address={first},end-address={last}"
+
+
+def _as_read(shown: dict[str, str]) -> str:
+    """A range of addresses as the tools take it."""
+    return f"{shown['start-address']}-{shown['end-address']}"
+
+
+async def _preview_subnet(call: Call, vnet: str, cidr: str) -> Preview:
+    what, item = await _subnet(call, vnet, cidr)
+    return await preview_removal(call, what, item, "guests in it lose their gateway once that is applied.")
+
+
+@networking.tool(risk=Risk.DESTROY, title="Delete a subnet of an SDN network", preview=_preview_subnet)
+async def delete_sdn_subnet(call: Call, vnet: ZoneName, cidr: SubnetRange) -> Saved:
+    """Delete a subnet of a virtual network. It stays until apply_sdn."""
+    return staged(await remove(call, *await _subnet(call, vnet, cidr)), "apply_sdn")
+
+
+@networking.tool(risk=Risk.CHANGE, title="Change an SDN zone or network", idempotent=True)
+async def update_sdn(
+    call: Call,
+    kind: Literal["zone", "vnet"],
+    name: ZoneName,
+    options: Applies | None = None,
+    delete: Annotated[list[str], Field(max_length=20, description="Options to unset")] | None = None,
+) -> Saved:
+    """Change options of a zone or virtual network. They come into force with apply_sdn."""
+    if not options and not delete:
+        raise InvalidArgument("There is nothing to change.", "Give options, delete, or both.")
+    await _configured(call, kind, name)
+    item = f"/cluster/sdn/{kind}s/{name}"
+    return staged(await update(call, f"{kind} {name}", item, options or {}, delete or ()), "apply_sdn")
+
+
+async def _require_no_subnet(call: Call, kind: str, name: str) -> None:
+    """Refuse a network with subnets: PVE would, too, but its reason phrase would not say why."""
+    if kind == "vnet" and (records := await call.pve.get(f"/cluster/sdn/vnets/{name}/subnets")):
+        named = ", ".join(sorted(str(record["cidr"]) for record in records))
+        raise InvalidArgument(f"Vnet {name} has subnets: {named}.", "Delete them first, with delete_sdn_subnet.")
+
+
 async def _preview_sdn(call: Call, kind: str, name: str) -> Preview:
+    await _require_no_subnet(call, kind, name)
     lost = "guests that use it lose their network once that is applied."
     return await preview_removal(call, f"{kind} {name}", f"/cluster/sdn/{kind}s/{name}", lost)
 
@@ -162,16 +289,17 @@ async def _preview_sdn(call: Call, kind: str, name: str) -> Preview:
 @networking.tool(risk=Risk.DESTROY, title="Delete an SDN zone or network", preview=_preview_sdn)
 async def delete_sdn(call: Call, kind: Literal["zone", "vnet"], name: ZoneName) -> Saved:
     """Delete a zone or virtual network. It stays until apply_sdn."""
+    await _require_no_subnet(call, kind, name)
     return staged(await remove(call, f"{kind} {name}", f"/cluster/sdn/{kind}s/{name}"), "apply_sdn")
 
 
 async def _preview_sdn_applying(call: Call) -> Preview:
-    sdn = await get_sdn(call)
-    facts = [f"{part.kind} {part.name}: {part.state}" for part in sdn.parts if part.state]
+    records = await _sdn_records(call)
+    parts = [_part(kind, record) for kind, record in records]
+    facts = [f"{part.kind} {part.name}: {part.state}" for part in parts if part.state]
     summary = "Apply the software-defined network on all nodes."
     # A part that is changed once more is still "changed": what waits is more than its state.
-    waiting = [await call.pve.get(f"/cluster/sdn/{kind}", pending=True) for kind in ("zones", "vnets")]
-    return Preview(summary=summary, target="SDN", facts=facts, fingerprint=digest_of(waiting))
+    return Preview(summary=summary, target="SDN", facts=facts, fingerprint=digest_of(records))
 
 
 @networking.tool(risk=Risk.DESTROY, title="Apply SDN changes", preview=_preview_sdn_applying)
@@ -184,14 +312,20 @@ async def apply_sdn(call: Call, wait_seconds: WaitSeconds = 60) -> TaskResult:
     return await call.tasks.follow(await call.pve.put("/cluster/sdn"), wait_seconds, call.report)
 
 
-def _part(kind: str, name: str, record: dict[str, Any]) -> SdnPart:
-    both = {**record, **(record.get("pending") or {})}
+def _part(kind: str, record: dict[str, Any]) -> SdnPart:
+    pending = record.get("pending") or {}
+    # What is to be unset has this word in place of its value; a zone can be called so, and is never unset.
+    unset = {key for key, value in pending.items() if value == "deleted" and key != "zone"}
+    both = {key: value for key, value in {**record, **pending}.items() if key not in unset}
     return SdnPart(
         kind=kind,
-        name=name,
+        name=str((record.get("cidr") if kind == "subnet" else None) or record[kind]),
         type=both.get("type") if kind == "zone" else None,
         zone=both.get("zone") if kind != "zone" else None,
+        vnet=both.get("vnet") if kind == "subnet" else None,
         tag=both.get("tag"),
         gateway=both.get("gateway"),
+        snat=both.get("snat"),
+        dhcp_ranges=[_as_read(part) for part in both.get("dhcp-range") or ()] or None,
         state=record.get("state"),
     )

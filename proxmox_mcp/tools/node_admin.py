@@ -22,7 +22,7 @@ _LONGEST_LINE = 500
 
 
 class PowerOrder(Result):
-    """What a node was told; the guests that ran on it are shut down with it."""
+    """What a node was told; the guests that ran on it are shut down with it, where it goes down."""
 
     node: str
     action: str
@@ -97,7 +97,14 @@ async def manage_node_service(
     return await call.tasks.follow(upid, wait_seconds, call.report)
 
 
+def _risk_of_power(arguments: Arguments) -> Risk:
+    """A node that is off has nothing to lose."""
+    return Risk.OPERATE if arguments["action"] == "wake" else Risk.DESTROY
+
+
 async def _preview_power(call: Call, node: str, action: str) -> Preview:
+    if action == "wake":
+        return Preview(summary=f"Wake node {node}.", target=f"node {node}", fingerprint=digest_of(node, action))
     running = await _running(call, node)
     facts = [f"Guests that run on it: {', '.join(running) or 'none'}"]
     facts += [
@@ -110,13 +117,31 @@ async def _preview_power(call: Call, node: str, action: str) -> Preview:
     return Preview(summary=summary, target=f"node {node}", facts=facts, fingerprint=digest_of(node, running))
 
 
-@node_admin.tool(risk=Risk.DESTROY, title="Restart or shut down a node", preview=_preview_power)
-async def manage_node_power(call: Call, node: NodeName, action: Literal["reboot", "shutdown"]) -> PowerOrder:
-    """Restart a node or shut it down, with all guests on it. For planned work, move its guests away first."""
+@node_admin.tool(
+    risk=Risk.DESTROY,
+    least=Risk.OPERATE,
+    risk_of=_risk_of_power,
+    title="Restart, shut down or wake a node",
+    preview=_preview_power,
+)
+async def manage_node_power(call: Call, node: NodeName, action: Literal["reboot", "shutdown", "wake"]) -> PowerOrder:
+    """Restart a node or shut it down, with all guests on it: for planned work, move them away first. Or wake one that
+    is off, by a packet from another node.
+    """
+    if action == "wake":
+        return await _wake(call, node)
     running = await _running(call, node)
     await call.pve.post(f"/nodes/{node}/status", command=action)
     note = "The node was told; get_nodes shows when it is away, and back."
     return PowerOrder(node=node, action=action, guests_running=len(running), note=note)
+
+
+async def _wake(call: Call, node: str) -> PowerOrder:
+    if await require_node(call, node) == "online":
+        raise InvalidArgument(f"Node {node} is online, so there is nothing to wake.", "Restart it with action reboot.")
+    address = await call.pve.post(f"/nodes/{node}/wakeonlan")
+    note = f"A packet was sent to {address}. Nothing answers it: get_nodes shows whether the node comes."
+    return PowerOrder(node=node, action="wake", guests_running=0, note=note)
 
 
 @node_admin.tool(risk=Risk.READ, title="List updates of a node")

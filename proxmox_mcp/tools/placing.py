@@ -25,8 +25,11 @@ async def free_vmid(call: Call, wanted: int | None) -> int:
         raise InvalidArgument(f"vmid: {why}.", "Leave it out, and the next free id is taken.") from None
 
 
-async def require_node(call: Call, node: str, *, online: bool = False) -> None:
+async def require_node(call: Call, node: str, *, online: bool = False) -> str:
     """Refuse a node that there is not (`GET /nodes`), where PVE would not, or would leave a list empty instead.
+
+    Returns:
+        Its state: `online`, `offline` or `unknown`.
 
     Raises:
         InvalidArgument: there is no such node, and those that there are, are named; or it is not online, and has to be.
@@ -37,6 +40,7 @@ async def require_node(call: Call, node: str, *, online: bool = False) -> None:
         raise InvalidArgument(f"There is no node {node}; there are: {names}.", "Name one of them.")
     if online and states[node] != "online":
         raise InvalidArgument(f"Node {node} is {states[node]}.", "Use another node meanwhile; get_nodes lists them.")
+    return str(states[node])
 
 
 async def require_bridge(call: Call, node: str, bridge: str) -> None:

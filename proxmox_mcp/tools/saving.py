@@ -41,7 +41,7 @@ async def update(call: Call, what: str, item: str, params: Mapping[str, Any], de
     """Change one; it must still be as it was read just before, where PVE can tell."""
     before = await call.pve.get(item)
     checked = {"digest": before["digest"]} if isinstance(before, dict) and before.get("digest") else {}
-    await call.pve.put(item, **params, **checked, **({"delete": ",".join(delete)} if delete else {}))
+    await call.pve.put(item, **{**params, **checked, **({"delete": ",".join(delete)} if delete else {})})
     return saved(what, "updated", before, await call.pve.get(item))
 
 

@@ -68,6 +68,8 @@ def _of_the_node(step: ContractStepModel, found: Found) -> Risk | None:
         if step.call.arguments.get("iface") in found.interfaces:
             return Risk(OWN_INTERFACE, bearable=False)
         return Risk(PENDING, bearable=False) if found.network_pending and "sdn" not in tool else None
+    if tool == "manage_node_power" and step.call.arguments.get("action") == "wake":
+        return None  # A packet to a node that is off, and none at all to one that is on.
     if area == "node_admin":
         return Risk(POWER, bearable=False) if tool == "manage_node_power" else Risk(NODE)
     if area == "availability" and "_ha_" in tool:

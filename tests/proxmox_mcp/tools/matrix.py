@@ -89,6 +89,7 @@ CASES: dict[str, Case] = {
         hostname="fresh", template="local:vztmpl/alpine-3.22-default_20250617_amd64.tar.xz", storage="thin"
     ),
     "create_pool": cluster(poolid="fresh"),
+    "create_sdn_subnet": cluster(vnet="vlab", cidr="10.9.0.0/24"),
     "create_sdn_vnet": cluster(vnet="vnew", zone="lab"),
     "create_sdn_zone": cluster(zone="fresh", type="simple"),
     "create_snapshot": guest(101, name="now"),
@@ -105,6 +106,7 @@ CASES: dict[str, Case] = {
     "delete_pool": cluster(poolid="empty"),
     "delete_replication_job": cluster(job_id="104-0"),
     "delete_sdn": cluster(kind="vnet", name="vlab"),
+    "delete_sdn_subnet": cluster(vnet="vsub", cidr="10.8.0.0/24"),
     "delete_snapshot": guest(101, name="old"),
     "delete_storage": cluster(storage="spare"),
     "delete_token": cluster(userid="someone@pve", name="bot"),
@@ -196,6 +198,7 @@ CASES: dict[str, Case] = {
     "update_firewall_rule": Case({"vmid": 101, "pos": 0, "enable": False}, far=OF_NODE),
     "update_lxc_config": guest(201, options={"cores": 2}),
     "update_pool": cluster(poolid="team", comment="fresh"),
+    "update_sdn": cluster(kind="vnet", name="vlab", options={"alias": "fresh"}),
     "update_snapshot": guest(101, name="old", description="fresh"),
     "update_storage": cluster(storage="spare", disable=False),
     "update_user": cluster(userid="someone@pve", comment="fresh"),
