@@ -166,7 +166,7 @@ class Pve:
         from proxmoxer.core import AuthenticationError, ResourceException
         from requests import RequestException
 
-        from proxmox_mcp.transport import connection_error, deadline, may_have_arrived, readable_reason
+        from proxmox_mcp.transport import MORE, connection_error, deadline, may_have_arrived, readable_reason
 
         deadline.set(until)
         try:
@@ -178,7 +178,10 @@ class Pve:
             errors = error.errors if isinstance(error.errors, dict) else {}
             # A body that is not JSON reaches us as bytes under "errors"; only texts are PVE's.
             fields = {str(name): text for name, text in errors.items() if isinstance(text, str)}
-            answer = Answer(error.status_code, readable_reason(error.content), method, path, fields)
+            reason = readable_reason(error.content)
+            if more := fields.pop(MORE, ""):
+                reason = f"{reason.rstrip('.')}: {more}"
+            answer = Answer(error.status_code, reason, method, path, fields)
             raise from_answer(answer) from None
         except RequestException as error:
             failed = connection_error(error, self._settings)
@@ -189,10 +192,10 @@ class Pve:
     def _api(self) -> Any:
         with self._lock:
             if self._opened is None:
-                from proxmox_mcp.transport import Opened, open_connection
+                from proxmox_mcp.transport import Opened, open_connection, reading_all
 
                 if self._connect is not None:
-                    self._opened = Opened(self._connect(), lambda: None)
+                    self._opened = Opened(reading_all(self._connect()), lambda: None)
                 else:
                     self._settings.require_connection()
                     self._opened = open_connection(self._settings)

@@ -125,6 +125,11 @@ class PveAdapter(HTTPAdapter):
         return super().send(request, *args, **kwargs)
 
 
+MORE = ""
+"""Stands for no parameter among the texts of an error: the rest of its own text."""
+_LONGEST_TEXT = 1000
+
+
 class StrictSerializer(JsonSerializer):  # type: ignore[misc]
     """Reads PVE's answers, and takes nothing else for one."""
 
@@ -143,12 +148,21 @@ class StrictSerializer(JsonSerializer):  # type: ignore[misc]
             ) from None
 
     def loads_errors(self, response: "Response") -> dict[str, str] | None:
-        """The texts by parameter of an error's body, if it has any."""
+        """The texts by parameter of an error's body, and under `MORE` what its text says beyond the reason phrase.
+
+        PVE puts the first line of a text in the reason phrase, and where an error nests in another, that line says
+        nothing (recorded exchange `backup/034`).
+        """
         try:
-            errors = response.json()["errors"]
-        except (ValueError, KeyError, TypeError):
+            body = response.json()
+            errors, message = body.get("errors"), body.get("message")
+        except (ValueError, AttributeError):
             return None
-        return {str(name): str(text) for name, text in errors.items()} if isinstance(errors, dict) else None
+        found = {str(name): str(text) for name, text in errors.items()} if isinstance(errors, dict) else {}
+        more = [line.strip() for line in str(message or "").splitlines()[1:] if line.strip()]
+        if more and not found:
+            found[MORE] = "; ".join(more)[:_LONGEST_TEXT]
+        return found or None
 
 
 class TicketAuth(ProxmoxHTTPAuthBase):  # type: ignore[misc]
@@ -241,6 +255,14 @@ def open_connection(connection: Connection) -> Opened:
         session.auth = TicketAuth(connection, base_url, adapter)
     api = ProxmoxResource(base_url=base_url, session=session, serializer=StrictSerializer())
     return Opened(api, session.close)
+
+
+def reading_all(api: Any) -> Any:
+    """A connection that somebody else has opened, with its answers read as ours are."""
+    kept = getattr(api, "_store", None)
+    if isinstance(kept, dict) and isinstance(kept.get("serializer"), JsonSerializer):
+        kept["serializer"] = StrictSerializer()
+    return api
 
 
 def connection_error(error: requests.RequestException, connection: Connection) -> ConnectionFailed:

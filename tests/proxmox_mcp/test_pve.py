@@ -12,6 +12,7 @@ from proxmox_mcp.errors import (
     InvalidArgument,
     NodeOffline,
     NotAuthenticated,
+    RequestRefused,
     SettingsError,
     TimedOut,
     Unreachable,
@@ -193,3 +194,21 @@ async def test_umlauts_in_a_reason_arrive(cluster: FakeCluster) -> None:
 async def test_missing_settings_are_told_by_the_first_call() -> None:
     with pytest.raises(SettingsError, match="PROXMOX_HOST is not set"):
         await Pve(Settings()).get("/nodes")
+
+
+async def test_an_error_inside_another_is_told_whole() -> None:
+    """Its reason phrase says `400 Parameter verification failed.` and no more (recorded exchange backup/034)."""
+    pve = Pve(Settings(), connect=Simulator("single-node").connect)
+    with pytest.raises(RequestRefused) as caught:
+        await pve.post("/cluster/backup", schedule="03:00", storage="local")
+    assert "500: 400 Parameter verification failed: vmid: property is missing." in str(caught.value)
+    await pve.aclose()
+
+
+async def test_an_injected_connection_stays_what_it_is_otherwise() -> None:
+    pve = Pve(Settings(), connect=Simulator("single-node").connect)
+    assert (await pve.get("/version"))["release"]
+    with pytest.raises(BadParameters) as caught:
+        await pve.get("/cluster/resources", type="cow")
+    assert "type: value 'cow' does not have a value in the enumeration" in str(caught.value)
+    await pve.aclose()
