@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from typing import Any
@@ -12,11 +12,23 @@ from proxmox_mcp.pve import started
 from proxmox_mcp.safety.audit import Audit
 from proxmox_mcp.safety.case import Case, client_of, readable
 from proxmox_mcp.safety.limits import Keeper
-from proxmox_mcp.safety.redact import redactor
+from proxmox_mcp.safety.redact import HIDDEN, redactor
+from proxmox_mcp.safety.secret_names import SHORTEST, secrets_in
 from proxmox_mcp.settings import Settings
 from proxmox_mcp.tooling import Risk
 
 logger = logging.getLogger(__name__)
+
+
+def _without(value: Any, secrets: list[str]) -> Any:
+    """A value with texts hidden in it: not their lines, with which a caller could hide the rest of the call."""
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, HIDDEN)
+        return value
+    if isinstance(value, Mapping):
+        return {key: _without(inner, secrets) for key, inner in value.items()}
+    return [_without(inner, secrets) for inner in value] if isinstance(value, list) else value
 
 
 def _nothing() -> None:
@@ -100,9 +112,10 @@ class Recorder:
             logger.warning("%s", error.what)
 
     def note(self, case: Case, event: str, **more: Any) -> None:
-        """Record what did not come to be done, without the values of secrets wherever they stand."""
+        """Record what did not come to be done, without the values of secrets wherever they stand as a whole."""
         record = self._record(case, event, **more)
-        self._try_append({**record, "arguments": redactor.value(record["arguments"])})
+        secrets = [secret for secret in secrets_in(case.given) if len(secret) >= SHORTEST]
+        self._try_append({**record, "arguments": _without(record["arguments"], secrets)})
 
     def _try_append(self, record: dict[str, Any]) -> None:
         try:

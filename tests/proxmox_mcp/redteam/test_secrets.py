@@ -1,12 +1,14 @@
 """Secrets are looked for where they might come out: arguments, answers, errors, questions, the audit, the log."""
 
 import logging
+import re
 from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from proxmox_mcp.safety.audit import Audit
 from proxmox_mcp.safety.redact import HIDDEN
 from tests.proxmox_mcp.redteam.conftest import Lab, answering, text_of
 
@@ -99,7 +101,10 @@ async def test_no_secret_hides_what_else_a_call_says(lab: Lab, tool: str, argume
         result = await attacker.call(tool, **arguments)
     assert "holds the value of another argument that is kept secret" in text_of(result)
     assert lab.writes == []
-    assert '"event":"refused"' in (lab.state / "audit.jsonl").read_text()
+    (line,) = [record for record in Audit(lab.state).records() if record["event"] == "refused"]
+    told = str(line["arguments"])
+    assert tool != "call_api" or {"/access/acl", "Administrator"} <= set(re.findall(r"[\w/]+", told))
+    assert "secret" in line["reason"]
 
 
 async def test_ssh_keys_come_out_nowhere(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
