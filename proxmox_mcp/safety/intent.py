@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from proxmox_mcp.errors import InvalidArgument
 from proxmox_mcp.safety.reach import lets_in, reaches_out
 from proxmox_mcp.safety.touched import POOL_KEY, TAG_KEY, Touched, leaves, words
 from proxmox_mcp.tooling import Arguments, Declaration, Risk
@@ -24,6 +25,7 @@ RAW_TOOL = "call_api"
 EXEC_TOOL = "execute_vm_command"
 STOP_TOOL = "stop_task"
 # The toolset, and the path of the API, of users, tokens and permissions.
+_MOST_CHARACTERS = 300_000  # of the arguments of a call; the longest that a tool takes have a fifth of that
 _GRANTING = "access"
 # Without guests named, these are on those of all guests.
 _FOR_ALL = frozenset({"prune_backups", "delete_storage"})
@@ -94,9 +96,14 @@ def normal(declaration: Declaration, arguments: Arguments) -> Arguments:
     """The arguments as they will be sent, for a raw request: what is judged, shown and sent must be one thing.
 
     Raises:
-        InvalidArgument: no form could send them.
+        InvalidArgument: no form could send them, or they are longer than anything PVE takes.
     """
     if declaration.name != RAW_TOOL:
+        if (size := len(repr(arguments))) > _MOST_CHARACTERS:
+            raise InvalidArgument(
+                f"The arguments have {size} characters; at most {_MOST_CHARACTERS} are taken.",
+                "Nothing that PVE takes is as long; give what is meant alone.",
+            )
         return arguments
     from proxmox_mcp.api.forms import as_form
 

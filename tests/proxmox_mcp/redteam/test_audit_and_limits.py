@@ -261,3 +261,10 @@ async def test_a_limit_on_guests_holds_for_calls_that_begin_together(lab: Lab) -
             for vmid in (100, 101, 102, 104):
                 group.start_soon(note, vmid)
     assert results.count(False) == 1
+
+
+async def test_arguments_without_end_are_refused_before_anyone_reads_them(lab: Lab) -> None:
+    async with lab.client(toolsets=("all",)) as attacker:
+        options = {f"net{number}": "x" * 100 for number in range(10_000)}
+        await attacker.refused("update_vm_config", "at most 300000 are taken", vmid=105, options=options)
+        await attacker.refused("execute_vm_command", "at most 300000", vmid=100, command=["sh", "-c", "a " * 500_000])
