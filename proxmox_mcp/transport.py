@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import orjson
 import requests
 from proxmoxer.backends.https import (
     JsonSerializer,
@@ -140,7 +141,7 @@ class StrictSerializer(JsonSerializer):  # type: ignore[misc]
             NotProxmox: the body is not what the PVE API sends.
         """
         try:
-            return response.json()["data"]
+            return orjson.loads(response.content)["data"]
         except (ValueError, KeyError, TypeError):
             raise NotProxmox(
                 "The host answers, but not as the PVE API does.",
@@ -154,7 +155,7 @@ class StrictSerializer(JsonSerializer):  # type: ignore[misc]
         nothing (recorded exchange `backup/034`).
         """
         try:
-            body = response.json()
+            body = orjson.loads(response.content)
             errors, message = body.get("errors"), body.get("message")
         except (ValueError, AttributeError):
             return None
