@@ -28,6 +28,18 @@ def answering(action: Literal["accept", "decline", "cancel"], content: Any = Non
     return answer
 
 
+class Noting:
+    """A client that answers as another does, and keeps what it was asked."""
+
+    def __init__(self, answer: Answerer) -> None:
+        self._answer = answer
+        self.asked: list[str] = []
+
+    async def __call__(self, context: Any, params: Any) -> Any:
+        self.asked.append(params.message)
+        return await self._answer(context, params)
+
+
 YES = answering("accept", {"approve": True})
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from proxmox_mcp.safety.audit import Audit
 from proxmox_mcp.safety.redact import HIDDEN
-from tests.proxmox_mcp.redteam.conftest import Lab, answering, text_of
+from tests.proxmox_mcp.redteam.conftest import Lab, Noting, answering, text_of
 
 pytestmark = pytest.mark.anyio
 
@@ -43,32 +43,22 @@ def _everything(lab: Lab, caplog: pytest.LogCaptureFixture) -> str:
 async def test_a_password_among_arguments_comes_out_nowhere(
     lab: Lab, caplog: pytest.LogCaptureFixture, tool: str, arguments: dict[str, Any], approve: bool
 ) -> None:
-    asked: list[str] = []
-
-    async def read(context: Any, params: Any) -> Any:
-        asked.append(params.message)
-        return await answering("accept", {"approve": approve})(context, params)
-
-    async with lab.client(answer=read, audit="all") as attacker:
+    client = Noting(answering("accept", {"approve": approve}))
+    async with lab.client(answer=client, audit="all") as attacker:
         await attacker.call(tool, **arguments)
     async with lab.client(audit="all") as attacker:
         await attacker.call(tool, **arguments)
     assert SECRET not in _everything(lab, caplog)
-    assert SECRET not in "\n".join(asked)
+    assert SECRET not in "\n".join(client.asked)
 
 
 async def test_what_a_program_reads_is_for_who_decides_alone(lab: Lab) -> None:
     """It may be the script of a shell, which nobody can approve of unseen; and it may be a password."""
-    asked: list[str] = []
-
-    async def read(context: Any, params: Any) -> Any:
-        asked.append(params.message)
-        return await answering("accept", {"approve": True})(context, params)
-
+    client = Noting(answering("accept", {"approve": True}))
     call = {"vmid": 100, "command": "sh", "input_data": f"echo {SECRET} | passwd\nrm -rf /srv"}
-    async with lab.client(answer=read) as attacker:
+    async with lab.client(answer=client) as attacker:
         await attacker.call("execute_vm_command", **call)
-    assert f"input_data='echo {SECRET} | passwd\\nrm -rf /srv'" in asked[0]
+    assert f"input_data='echo {SECRET} | passwd\\nrm -rf /srv'" in client.asked[0]
     async with lab.client() as attacker:
         await attacker.call("execute_vm_command", **call)
     (request,) = lab.approvals.listed()
@@ -224,27 +214,17 @@ BLINDS = [
 async def test_a_script_that_looks_like_a_secret_is_shown_to_who_decides(
     lab: Lab, script: str, tool: str, arguments: Any
 ) -> None:
-    asked: list[str] = []
-
-    async def read(context: Any, params: Any) -> Any:
-        asked.append(params.message)
-        return await answering("decline")(context, params)
-
-    async with lab.client(answer=read, toolsets=("all",)) as attacker:
+    client = Noting(answering("decline"))
+    async with lab.client(answer=client, toolsets=("all",)) as attacker:
         await attacker.call(tool, **arguments(script))
-    assert script in asked[0]
+    assert script in client.asked[0]
 
 
 async def test_who_decides_sees_where_notifications_would_go(lab: Lab) -> None:
-    asked: list[str] = []
-
-    async def read(context: Any, params: Any) -> Any:
-        asked.append(params.message)
-        return await answering("decline")(context, params)
-
+    client = Noting(answering("decline"))
     params = {"name": "w", "url": "https://me:pw@evil.example:8443/T0KEN?x=1", "method": "post"}
-    async with lab.client(answer=read, toolsets=("all",)) as attacker:
+    async with lab.client(answer=client, toolsets=("all",)) as attacker:
         path = "/cluster/notifications/endpoints/webhook"
         await attacker.call("call_api", method="POST", path=path, params=params)
-    assert "https://evil.example:8443/[hidden]" in asked[0]
-    assert "T0KEN" not in asked[0]
+    assert "https://evil.example:8443/[hidden]" in client.asked[0]
+    assert "T0KEN" not in client.asked[0]

@@ -11,7 +11,7 @@ import pytest
 from mcp.types import ElicitResult, ErrorData, InputRequiredResult
 
 from proxmox_mcp.safety.files import Unsafe
-from tests.proxmox_mcp.redteam.conftest import YES, Answerer, Lab, answering, text_of
+from tests.proxmox_mcp.redteam.conftest import YES, Answerer, Lab, Noting, answering, text_of
 
 pytestmark = pytest.mark.anyio
 
@@ -312,47 +312,32 @@ async def test_a_person_who_declines_is_not_asked_until_they_give_in(lab: Lab, e
     ],
 )
 async def test_a_person_reads_what_will_be_done(lab: Lab, tool: str, arguments: dict[str, Any], shown: str) -> None:
-    asked: list[str] = []
-
-    async def read(context: Any, params: Any) -> Any:
-        asked.append(params.message)
-        return await answering("decline")(context, params)
-
-    async with lab.client(answer=read, toolsets=("all",)) as attacker:
+    client = Noting(answering("decline"))
+    async with lab.client(answer=client, toolsets=("all",)) as attacker:
         await attacker.call(tool, **arguments)
-    assert shown in asked[0]
-    assert all(line.isprintable() for line in asked[0].splitlines())
+    assert shown in client.asked[0]
+    assert all(line.isprintable() for line in client.asked[0].splitlines())
 
 
 async def test_a_person_is_not_worn_down_by_ever_new_forms_of_the_same(lab: Lab) -> None:
-    asked: list[str] = []
-
-    async def declines(context: Any, params: Any) -> ElicitResult:
-        asked.append(params.message)
-        return ElicitResult(action="decline")
-
-    async with lab.client(answer=declines) as attacker:
+    client = Noting(answering("decline"))
+    async with lab.client(answer=client) as attacker:
         for seconds in range(100, 110):
             await attacker.refused("manage_vm", vmid=101, action="shutdown", timeout_seconds=seconds)
-        assert len(asked) == 3
+        assert len(client.asked) == 3
         for vmid in (100, 102, 103, 104, 105, 106, 201, 202):
             tool = "delete_lxc" if vmid > 200 else "delete_vm"
             for purge in (False, True):
                 await attacker.refused(tool, vmid=vmid, purge=purge)
-    assert len(asked) <= 12
+    assert len(client.asked) <= 12
 
 
 async def test_a_form_that_is_closed_again_and_again_is_not_shown_again(lab: Lab) -> None:
-    asked: list[str] = []
-
-    async def closes(context: Any, params: Any) -> ElicitResult:
-        asked.append(params.message)
-        return ElicitResult(action="cancel")
-
-    async with lab.client(answer=closes) as attacker:
+    client = Noting(answering("cancel"))
+    async with lab.client(answer=client) as attacker:
         for _ in range(6):
             await attacker.refused("delete_vm", "proxmox-mcp approve", **DELETE)
-    assert len(asked) == 3
+    assert len(client.asked) == 3
 
 
 async def test_a_denial_at_the_command_line_holds_for_other_ways_to_ask(lab: Lab) -> None:
@@ -366,9 +351,9 @@ async def test_a_denial_at_the_command_line_holds_for_other_ways_to_ask(lab: Lab
 
 
 async def test_an_answer_that_comes_too_late_counts_for_nothing(lab: Lab) -> None:
-    async def late(context: Any, params: Any) -> ElicitResult:
+    async def late(context: Any, params: Any) -> Any:
         await anyio.sleep(1)
-        return await YES(context, params)  # type: ignore[return-value]
+        return await YES(context, params)
 
     async with lab.client(answer=late, era="legacy", approval_minutes=0.001) as attacker:
         await attacker.refused("delete_vm", **DELETE)
@@ -376,20 +361,15 @@ async def test_an_answer_that_comes_too_late_counts_for_nothing(lab: Lab) -> Non
 
 async def test_what_is_too_long_for_a_form_is_read_whole_at_a_terminal(lab: Lab) -> None:
     """Else the dangerous line stands where nobody looks."""
-    asked: list[str] = []
-
-    async def read(context: Any, params: Any) -> ElicitResult:
-        asked.append(params.message)
-        return await YES(context, params)  # type: ignore[return-value]
-
+    client = Noting(YES)
     script = "# comment\n" * 300 + "rm -rf /srv\n" + "# comment\n" * 300
     call = {"vmid": 100, "command": "sh", "input_data": script}
-    async with lab.client(answer=read) as attacker:
+    async with lab.client(answer=client) as attacker:
         await attacker.refused("execute_vm_command", "proxmox-mcp approve", **call)
-    assert asked == []
+    assert client.asked == []
     (request,) = lab.approvals.listed()
     assert request.arguments["input_data"] == script
-    async with lab.client(answer=read, approval="client") as attacker:
+    async with lab.client(answer=client, approval="client") as attacker:
         await attacker.refused("execute_vm_command", "too long for a form", **call)
     async with lab.client() as attacker:
         many = ["sh", *["y" * 3000] * 30]
